@@ -1,0 +1,36 @@
+import type { AccountId, SellerId } from './ids.js';
+
+export interface TokenPair {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  readonly accessExpiresAt: Date;
+}
+
+export interface StoredTokens extends TokenPair {
+  /** Counts the pairs of this account; `replace` compares it. */
+  readonly generation: number;
+  /** When this pair was stored: a refresh token dies unused three months later. */
+  readonly storedAt: Date;
+  /** Set, and committed, before the refresh token is sent; null once the next pair is stored. */
+  readonly refreshStartedAt: Date | null;
+}
+
+/** Where the tokens of all accounts are kept, encrypted at rest. There is no way to list them. */
+export interface TokenStore {
+  /** null: the account was never authorized. */
+  read(accountId: AccountId): Promise<StoredTokens | null>;
+  /** One holder over all processes; the lock is gone with its connection. */
+  withRefreshLock<Result>(accountId: AccountId, work: () => Promise<Result>): Promise<Result>;
+  markRefreshStarted(accountId: AccountId, generation: number): Promise<void>;
+  /** false: another pair was stored since `expectedGeneration` was read; nothing was written. */
+  replace(accountId: AccountId, expectedGeneration: number | null, pair: TokenPair): Promise<boolean>;
+  /** Pauses the account until somebody logs in again. */
+  pauseForLogin(accountId: AccountId, reason: string): Promise<void>;
+  /** The seller the account is bound to; null: not bound yet. */
+  readSeller(accountId: AccountId): Promise<SellerId | null>;
+  /** `bound`: first use. `same`: already this one. `other_seller`, `taken`: refused, nothing written. */
+  bindSeller(
+    accountId: AccountId,
+    seller: { sellerId: SellerId; login: string },
+  ): Promise<{ kind: 'bound' | 'same' } | { kind: 'other_seller'; boundTo: string } | { kind: 'taken'; by: AccountId }>;
+}

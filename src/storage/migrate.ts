@@ -1,0 +1,27 @@
+import { Migrator, type Migration } from 'kysely';
+import { openDatabase, type Db } from './database.js';
+import * as initial from './migrations/0001-initial.js';
+
+/** Every migration by name, in order; only added to, never changed once released. */
+const MIGRATIONS: Record<string, Migration> = { '0001-initial': initial };
+
+function migratorFor(db: Db): Migrator {
+  return new Migrator({ db, provider: { getMigrations: () => Promise.resolve(MIGRATIONS) } });
+}
+
+/** Brings the database to the newest schema; safe to call from several processes at once (kysely locks). */
+export async function migrateToLatest(databaseUrl: string): Promise<void> {
+  const db = openDatabase(databaseUrl, { applicationName: 'allegro-stock-sync migrate', maxConnections: 2 });
+  try {
+    const { error } = await migratorFor(db).migrateToLatest();
+    if (error !== undefined) throw error instanceof Error ? error : new Error('migration failed', { cause: error });
+  } finally {
+    await db.destroy();
+  }
+}
+
+/** Names of migrations that the database has not had yet; empty: up to date. */
+export async function pendingMigrations(db: Db): Promise<string[]> {
+  const migrations = await migratorFor(db).getMigrations();
+  return migrations.filter((migration) => migration.executedAt === undefined).map((migration) => migration.name);
+}

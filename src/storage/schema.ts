@@ -1,0 +1,235 @@
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+
+/** The tables as kysely sees them: column names in camelCase (CamelCasePlugin), created by `migrations/`. */
+export interface Database {
+  accounts: AccountsTable;
+  accountTokens: AccountTokensTable;
+  stockLevels: StockLevelsTable;
+  offers: OffersTable;
+  excludedOffers: ExcludedOffersTable;
+  quarantinedOffers: QuarantinedOffersTable;
+  syncRuns: SyncRunsTable;
+  offerChanges: OfferChangesTable;
+  commands: CommandsTable;
+  approvals: ApprovalsTable;
+  incidents: IncidentsTable;
+  outbox: OutboxTable;
+  stopSwitch: StopSwitchTable;
+}
+
+/** Set by the database unless given. */
+type Timestamp = ColumnType<Date, Date | undefined, Date>;
+type Json<Value> = ColumnType<Value, string, string>;
+type JsonOrNull<Value> = ColumnType<Value | null, string | null | undefined, string | null>;
+
+export interface AccountsTable {
+  id: string;
+  name: string;
+  mode: Generated<'preview' | 'live'>;
+  sellerId: string | null;
+  sellerLogin: string | null;
+  pausedReason: string | null;
+  pausedAt: Date | null;
+  fence: Generated<number>;
+  buffer: Generated<number>;
+  maxQuantity: number | null;
+  raise: Generated<boolean>;
+  lower: Generated<boolean>;
+  reactivate: Generated<boolean>;
+  atZero: Generated<'end' | 'one' | 'keep'>;
+  lastCompleteAt: Date | null;
+  lastCompleteActive: number | null;
+  busyTicks: Generated<number>;
+  createdAt: Timestamp;
+  liveSince: Date | null;
+}
+
+export interface AccountTokensTable {
+  accountId: string;
+  generation: number;
+  keyId: string;
+  accessToken: Buffer;
+  refreshToken: Buffer;
+  accessExpiresAt: Date;
+  storedAt: Timestamp;
+  refreshStartedAt: Date | null;
+}
+
+export interface StockLevelsTable {
+  sku: string;
+  warehouse: Generated<string>;
+  quantity: number;
+  updatedAt: Timestamp;
+}
+
+export interface OffersTable {
+  accountId: string;
+  offerId: string;
+  sku: string | null;
+  name: string;
+  format: string;
+  status: string;
+  available: number;
+  sold: number;
+  isFulfillment: boolean;
+  endedAt: Date | null;
+  endedBy: string | null;
+  endedByFor: Date | null;
+  endedByUsAt: Date | null;
+  knownAvailable: number;
+  knownAt: Date;
+  beforeWrite: number | null;
+  beforeWriteStatus: string | null;
+  writtenAt: Date | null;
+  unbookedSince: Date | null;
+  unbookedStockAt: Date | null;
+  hadStock: Generated<boolean>;
+  lastRunId: string | null;
+  bucket: string;
+  reason: string | null;
+  seenAt: Date;
+}
+
+export interface ExcludedOffersTable {
+  accountId: string;
+  offerId: string;
+  reason: string | null;
+  createdAt: Timestamp;
+}
+
+export interface QuarantinedOffersTable {
+  accountId: string;
+  offerId: string;
+  errorClass: string;
+  errorCode: string | null;
+  message: string;
+  rejections: Generated<number>;
+  since: Timestamp;
+  retryAt: Date;
+  available: number;
+  status: string;
+  target: number;
+}
+
+export type ChangeKindColumn = 'end' | 'lower' | 'reactivate' | 'raise';
+export type ChangeStateColumn =
+  | 'planned'
+  | 'sending'
+  | 'confirmed'
+  | 'rejected'
+  | 'unknown'
+  | 'superseded'
+  | 'held'
+  | 'in_sync';
+
+export interface SyncRunsTable {
+  id: string;
+  accountId: string;
+  groupId: string;
+  workflowId: string;
+  executionId: string;
+  trigger: string;
+  mode: 'preview' | 'live';
+  skus: JsonOrNull<string[]>;
+  fence: number;
+  state: Generated<'open' | 'closed'>;
+  outcome: string | null;
+  failure: JsonOrNull<{ class: string; message: string }>;
+  isComplete: Generated<boolean>;
+  seen: number | null;
+  totalCount: number | null;
+  buckets: JsonOrNull<Record<string, number>>;
+  skipped: JsonOrNull<Record<string, number>>;
+  failed: JsonOrNull<Record<string, number>>;
+  held: JsonOrNull<Record<string, number>>;
+  guard: JsonOrNull<{ allowedEndings: number; plannedEndings: number; activeOffers: number; isHeld: boolean }>;
+  requests: Generated<number>;
+  batches: Generated<number>;
+  startedAt: Timestamp;
+  finishedAt: Date | null;
+}
+
+export interface OfferChangesTable {
+  runId: string;
+  offerId: string;
+  accountId: string;
+  sku: string;
+  kind: ChangeKindColumn;
+  state: ChangeStateColumn;
+  reason: string | null;
+  route: Generated<'patch' | 'command' | 'end_command'>;
+  batch: number | null;
+  commandId: string | null;
+  valueBefore: number;
+  statusBefore: string;
+  target: number;
+  valueSent: number | null;
+  attempts: Generated<number>;
+  operation: string | null;
+  errorClass: string | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  answer: JsonOrNull<Record<string, unknown>>;
+  plannedAt: Timestamp;
+  sentAt: Date | null;
+  settledAt: Date | null;
+}
+
+export interface CommandsTable {
+  id: string;
+  accountId: string;
+  runId: string;
+  kind: 'quantity' | 'end';
+  quantity: number | null;
+  offerIds: Json<string[]>;
+  state: Generated<'planned' | 'sent' | 'accepted' | 'complete' | 'failed' | 'superseded'>;
+  priority: number;
+  errorClass: string | null;
+  errorMessage: string | null;
+  createdAt: Timestamp;
+  sentAt: Date | null;
+  settledAt: Date | null;
+}
+
+export interface ApprovalsTable {
+  id: Generated<string>;
+  accountId: string;
+  runId: string;
+  offerId: string;
+  target: number;
+  expiresAt: Date;
+  usedAt: Date | null;
+}
+
+export interface IncidentsTable {
+  id: Generated<string>;
+  accountId: string | null;
+  offerId: string | null;
+  class: string;
+  title: string;
+  details: JSONColumnType<Record<string, unknown>>;
+  state: Generated<'open' | 'resolved'>;
+  occurrences: Generated<number>;
+  runId: string | null;
+  openedAt: Timestamp;
+  lastSeenAt: Timestamp;
+  resolvedAt: Date | null;
+}
+
+export interface OutboxTable {
+  id: Generated<string>;
+  dedupeKey: string;
+  message: Json<Record<string, unknown>>;
+  createdAt: Timestamp;
+  sentAt: Date | null;
+  attempts: Generated<number>;
+  retryAt: Timestamp;
+  lastError: string | null;
+}
+
+export interface StopSwitchTable {
+  onlyRow: Generated<boolean>;
+  isStopped: Generated<boolean>;
+  reason: string | null;
+  changedAt: Timestamp;
+}
