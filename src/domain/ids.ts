@@ -33,7 +33,9 @@ export function isUuid(value: string): boolean {
 /** @throws Error when the text is not an account id */
 export function toAccountId(value: string): AccountId {
   if (!isAccountId(value)) {
-    throw new Error(`account id "${value}": expected 1 to 64 of a-z, 0-9, "-" and "_", starting with a letter or digit`);
+    throw new Error(
+      `account id "${value}": expected 1 to 64 of a-z, 0-9, "-" and "_", starting with a letter or digit`,
+    );
   }
   return value;
 }

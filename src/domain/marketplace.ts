@@ -47,14 +47,7 @@ export interface Seller {
 export type OfferStatus = 'INACTIVE' | 'ACTIVATING' | 'ACTIVE' | 'ENDED';
 /** `OTHER`: a format this version does not know; never written to. */
 export type OfferFormat = 'BUY_NOW' | 'AUCTION' | 'ADVERTISEMENT' | 'OTHER';
-export type EndedBy =
-  | 'USER'
-  | 'ADMIN'
-  | 'EXPIRATION'
-  | 'EMPTY_STOCK'
-  | 'PRODUCT_DETACHMENT'
-  | 'ERROR'
-  | 'UNKNOWN';
+export type EndedBy = 'USER' | 'ADMIN' | 'EXPIRATION' | 'EMPTY_STOCK' | 'PRODUCT_DETACHMENT' | 'ERROR' | 'UNKNOWN';
 
 /** An offer as the listing shows it. */
 export interface ListedOffer {
@@ -105,7 +98,12 @@ export type OfferWrite =
 /** `applied`: done, with the number the marketplace shows now. `accepted`: not done yet; ask again with `operation`. */
 export type WriteAnswer =
   | { readonly kind: 'applied'; readonly available: number | null; readonly traceId: string | null }
-  | { readonly kind: 'accepted'; readonly operation: string; readonly pollInMs: number; readonly traceId: string | null };
+  | {
+      readonly kind: 'accepted';
+      readonly operation: string;
+      readonly pollInMs: number;
+      readonly traceId: string | null;
+    };
 
 /** A failed operation is thrown as `OfferRejected`. */
 export type OperationAnswer = { readonly kind: 'done' } | { readonly kind: 'running'; readonly pollInMs: number };

@@ -113,14 +113,7 @@ export interface QuarantinedOffersTable {
 
 export type ChangeKindColumn = 'end' | 'lower' | 'reactivate' | 'raise';
 export type ChangeStateColumn =
-  | 'planned'
-  | 'sending'
-  | 'confirmed'
-  | 'rejected'
-  | 'unknown'
-  | 'superseded'
-  | 'held'
-  | 'in_sync';
+  'planned' | 'sending' | 'confirmed' | 'rejected' | 'unknown' | 'superseded' | 'held' | 'in_sync';
 
 export interface SyncRunsTable {
   id: string;

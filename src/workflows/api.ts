@@ -1,4 +1,4 @@
-import { defineQuery } from '@temporalio/common';
+import { defineQuery } from '@temporalio/workflow';
 import type { AccountId, RunId } from '../domain/ids.js';
 
 /**
@@ -124,7 +124,8 @@ export interface AccountResult {
   readonly failure: { readonly class: string; readonly message: string } | null;
 }
 
-export type SyncPhase = 'opening' | 'settling' | 'scanning' | 'guarding' | 'writing' | 'confirming' | 'closing' | 'done';
+export type SyncPhase =
+  'opening' | 'settling' | 'scanning' | 'guarding' | 'writing' | 'confirming' | 'closing' | 'done';
 
 export interface AccountProgress {
   readonly accountId: string;
