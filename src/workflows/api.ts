@@ -1,4 +1,5 @@
 import { defineQuery } from '@temporalio/workflow';
+import type { BucketCounts } from '../domain/buckets.js';
 import type { AccountId, RunId } from '../domain/ids.js';
 
 /**
@@ -83,25 +84,6 @@ export interface ContinuedRun {
 export interface ScanCursor {
   readonly position: number;
 }
-
-/** All buckets of one account; they add up to the offers seen. */
-export const BUCKETS = [
-  'skipped',
-  'in_sync',
-  'held',
-  'would_end',
-  'would_lower',
-  'would_reactivate',
-  'would_raise',
-  'ended',
-  'lowered',
-  'reactivated',
-  'raised',
-  'failed',
-  'pending',
-] as const;
-export type Bucket = (typeof BUCKETS)[number];
-export type BucketCounts = Readonly<Record<Bucket, number>>;
 
 export interface AccountResult {
   readonly accountId: string;

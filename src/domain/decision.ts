@@ -1,0 +1,188 @@
+import type { AccountSettings } from './account.js';
+import type { EndedBy, ListedOffer, OfferStatus } from './marketplace.js';
+import { publishableQuantity, type StockLevel } from './stock.js';
+
+/** In order of precedence: an offer is counted under the first that holds. */
+export const SKIP_REASONS = [
+  'no_sku',
+  'unknown_sku',
+  'not_buy_now',
+  'fulfillment',
+  'draft',
+  'activating',
+  'ended_by_other',
+  'excluded',
+  'quarantined',
+  'switched_off',
+] as const;
+export type SkipReason = (typeof SKIP_REASONS)[number];
+
+/** In order of danger: overselling is stopped first, more offers are sold last. */
+export const CHANGE_KINDS = ['end', 'lower', 'reactivate', 'raise'] as const;
+export type ChangeKind = (typeof CHANGE_KINDS)[number];
+
+export type Decision =
+  | { readonly kind: 'skipped'; readonly reason: SkipReason }
+  | { readonly kind: 'in_sync' }
+  /** `overtakes`: an earlier command may still land on it, so success must be read again later. */
+  | { readonly kind: 'change'; readonly change: ChangeKind; readonly target: number; readonly overtakes: boolean }
+  | { readonly kind: 'held'; readonly reason: 'unbooked_sale'; readonly change: ChangeKind; readonly target: number }
+  | { readonly kind: 'pending'; readonly reason: 'command_pending' }
+  /** The listing is not enough: read the offer itself and decide again with `isRead`. */
+  | { readonly kind: 'look' };
+
+/** What we remember of an offer from earlier runs. */
+export interface OfferMemory {
+  /** The number it showed when we last saw it or wrote it, and since when. */
+  readonly knownAvailable: number;
+  readonly knownAt: Date;
+  /** Number and status before our last confirmed write: the listing may show them for hours. */
+  readonly beforeWrite: number | null;
+  readonly beforeWriteStatus: OfferStatus | null;
+  /** Who ended it, for the ending at `endedByFor`. */
+  readonly endedBy: EndedBy | null;
+  readonly endedByFor: Date | null;
+  /** When we ended it by its publication status, which the marketplace calls USER. */
+  readonly endedByUsAt: Date | null;
+  readonly unbookedSince: Date | null;
+  readonly unbookedStockAt: Date | null;
+  /** A write of an earlier run whose outcome nobody knows. */
+  readonly hasUnsettledWrite: boolean;
+  /** A quantity command of an earlier run that is still at work there. */
+  readonly hasPendingCommand: boolean;
+}
+
+export interface Quarantine {
+  readonly retryAt: Date;
+  readonly available: number;
+  readonly status: OfferStatus;
+  readonly target: number;
+}
+
+/** Everything one decision rests on. */
+export interface OfferFacts {
+  readonly offer: ListedOffer;
+  /** null: the stock has no row for the SKU. */
+  readonly stock: StockLevel | null;
+  readonly settings: AccountSettings;
+  readonly memory: OfferMemory | null;
+  readonly isExcluded: boolean;
+  readonly quarantine: Quarantine | null;
+  /** true: `offer` was read from the offer itself and `endedBy` with it. */
+  readonly isRead: boolean;
+  readonly endedBy: EndedBy | null;
+  readonly now: Date;
+  readonly unbookedSalePatienceMs: number;
+}
+
+/** What one offer needs. Pure: the same facts give the same decision. */
+export function decide(facts: OfferFacts): Decision {
+  const { offer, stock, memory } = facts;
+  if (offer.sku === null) return skipped('no_sku');
+  if (stock === null) return skipped('unknown_sku');
+  if (offer.format !== 'BUY_NOW') return skipped('not_buy_now');
+  if (offer.isFulfillment) return skipped('fulfillment');
+  if (offer.status === 'INACTIVE') return skipped('draft');
+  if (offer.status === 'ACTIVATING') return skipped('activating');
+  if (!facts.isRead && isListingDoubtful(offer, memory)) return { kind: 'look' };
+
+  const target = publishableQuantity(stock, facts.settings, offer.sold);
+  const isEnded = offer.status === 'ENDED';
+  if (isEnded && target > 0) {
+    const endedBy = facts.isRead ? facts.endedBy : rememberedEndedBy(offer, memory);
+    if (endedBy === null) return facts.isRead ? skipped('ended_by_other') : { kind: 'look' };
+    if (endedBy !== 'EMPTY_STOCK' && !isOurEnding(offer, memory)) return skipped('ended_by_other');
+  }
+  if (facts.isExcluded) return skipped('excluded');
+  if (isQuarantined(facts, target)) return skipped('quarantined');
+
+  const wanted = wantedChange(offer, target, facts.settings);
+  if (wanted === null) return { kind: 'in_sync' };
+  if (isSwitchedOff(wanted.change, facts.settings)) return skipped('switched_off');
+  const addsPieces = wanted.change === 'raise' || wanted.change === 'reactivate';
+  if (addsPieces && unbookedSaleSince(facts) !== null) return { kind: 'held', reason: 'unbooked_sale', ...wanted };
+  const hasPendingCommand = memory?.hasPendingCommand ?? false;
+  if (addsPieces && hasPendingCommand) return { kind: 'pending', reason: 'command_pending' };
+  return { kind: 'change', ...wanted, overtakes: hasPendingCommand };
+}
+
+function skipped(reason: SkipReason): Decision {
+  return { kind: 'skipped', reason };
+}
+
+/**
+ * The listing is a hint. It is doubted where it shows what we wrote over, where it shows a running offer without
+ * pieces (it is being ended), and where a write of ours has no known outcome.
+ */
+function isListingDoubtful(offer: ListedOffer, memory: OfferMemory | null): boolean {
+  if (offer.status === 'ACTIVE' && offer.available === 0) return true;
+  if (memory === null) return false;
+  if (memory.hasUnsettledWrite) return true;
+  const showsOldNumber = offer.available === memory.beforeWrite && offer.available !== memory.knownAvailable;
+  const showsOldStatus = memory.beforeWriteStatus !== null && offer.status === memory.beforeWriteStatus;
+  return memory.beforeWriteStatus === null ? showsOldNumber : showsOldStatus;
+}
+
+function rememberedEndedBy(offer: ListedOffer, memory: OfferMemory | null): EndedBy | null {
+  if (memory?.endedBy == null || memory.endedByFor === null || offer.endedAt === null) return null;
+  return memory.endedByFor.getTime() === Date.parse(offer.endedAt) ? memory.endedBy : null;
+}
+
+/** An ending soon after we asked for it is ours: it is carried out asynchronously. */
+const OUR_ENDING_WITHIN_MS = 60 * 60_000;
+
+function isOurEnding(offer: ListedOffer, memory: OfferMemory | null): boolean {
+  if (memory?.endedByUsAt == null || offer.endedAt === null) return false;
+  const delayMs = Date.parse(offer.endedAt) - memory.endedByUsAt.getTime();
+  return Math.abs(delayMs) <= OUR_ENDING_WITHIN_MS;
+}
+
+function isQuarantined({ quarantine, offer, now }: OfferFacts, target: number): boolean {
+  if (quarantine === null || now >= quarantine.retryAt) return false;
+  return quarantine.available === offer.available && quarantine.status === offer.status && quarantine.target === target;
+}
+
+function wantedChange(
+  offer: ListedOffer,
+  target: number,
+  settings: AccountSettings,
+): { change: ChangeKind; target: number } | null {
+  if (offer.status === 'ENDED') return target === 0 ? null : { change: 'reactivate', target };
+  // With `atZero: one` an offer keeps one piece on sale; it is never raised to it.
+  const shown = target === 0 && settings.atZero === 'one' ? Math.min(1, offer.available) : target;
+  if (shown === offer.available) return null;
+  if (shown === 0) return { change: 'end', target: 0 };
+  if (shown < offer.available) return { change: 'lower', target: shown };
+  // A running offer with no pieces is on its way to being ended: bringing it back covers both outcomes.
+  return { change: offer.available === 0 ? 'reactivate' : 'raise', target: shown };
+}
+
+function isSwitchedOff(change: ChangeKind, settings: AccountSettings): boolean {
+  switch (change) {
+    case 'end':
+      return settings.atZero === 'keep' || !settings.lower;
+    case 'lower':
+      return !settings.lower;
+    case 'reactivate':
+      return !settings.reactivate;
+    case 'raise':
+      return !settings.raise;
+  }
+}
+
+/**
+ * Since when a sale seems not to be booked in the local stock; null: no reason to think so. A number that fell at the
+ * marketplace while the stock row stayed the same is taken for a sale, until the row changes or patience is over.
+ */
+export function unbookedSaleSince(
+  facts: Pick<OfferFacts, 'offer' | 'stock' | 'memory' | 'now' | 'unbookedSalePatienceMs'>,
+): Date | null {
+  const { offer, stock, memory, now } = facts;
+  if (memory === null || stock === null) return null;
+  const hasFallen = offer.available < memory.knownAvailable;
+  const isRowUnchanged = stock.updatedAt <= memory.knownAt;
+  if (hasFallen && isRowUnchanged) return now;
+  if (memory.unbookedSince === null || memory.unbookedStockAt?.getTime() !== stock.updatedAt.getTime()) return null;
+  const waitedMs = now.getTime() - memory.unbookedSince.getTime();
+  return waitedMs < facts.unbookedSalePatienceMs ? memory.unbookedSince : null;
+}
