@@ -1,0 +1,348 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import type { AcquireOptions, Grant, LimiterEvent, RateLimiter, Refusal, ScopeUsage } from './contract.js';
+import { checkQuota, unitSpacingMs, type Quota } from './pace.js';
+import { LOOK_AHEAD_MS, PERMIT_SCRIPT } from './permit-script.js';
+import { createPermitScript, LimiterUnavailable, type PermitScript, type ScriptAnswer } from './redis-script.js';
+import { SpentRecord } from './spent-record.js';
+import { WaitingLine, type InLine, type Priority } from './waiting-line.js';
+
+export type * from './contract.js';
+export { LimiterUnavailable, type Priority, type Quota };
+
+export interface RateLimiterOptions {
+  redis: Redis;
+  clientId: string;
+  onEvent?: (event: LimiterEvent) => void;
+  /** The rest is for tests. */
+  script?: string;
+  /** Before the first permit after lost state. Default 3000: a permit may be 2 s ahead and live 1 s. */
+  pauseMs?: number;
+  /** Within which Redis must answer. Default 1500. */
+  timeoutMs?: number;
+  random?: () => number;
+}
+
+interface Waiter extends InLine {
+  readonly quotas: readonly Quota[];
+  readonly sinceMs: number;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly abort: () => void;
+  readonly settle: (outcome: Grant | Refusal) => void;
+  readonly fail: (error: Error) => void;
+  /** Settled in any way, or aborted. */
+  done: boolean;
+}
+
+const PERMIT_LIFE_MS = 1000;
+/** Permits are never further ahead, whatever the caller would wait: the pause after lost state rests on it. */
+const MAX_AHEAD_MS = 2000;
+const DEFAULT_INLINE_WAIT_MS = 2000;
+const DEFAULT_BLOCK_MS = 60_000;
+const BLOCK_JITTER_MS = 5000;
+
+/** Permits a process may hold or ask for at once: always a few, so that no other process can shut it out … */
+const MIN_OUTSTANDING = 4;
+/** … and more only while they lie near, so that whoever is urgent need not queue behind permits already taken. */
+const MAX_OUTSTANDING = 64;
+
+/** How soon every process notices lost state: well within the pause. */
+const HEARTBEAT_MS = 1000;
+
+export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
+  const script = createPermitScript({
+    redis: options.redis,
+    clientId: options.clientId,
+    script: options.script ?? PERMIT_SCRIPT,
+    pauseMs: options.pauseMs ?? 3000,
+    timeoutMs: options.timeoutMs ?? 1500,
+  });
+  return new SharedRateLimiter(script, options.onEvent ?? (() => undefined), options.random ?? Math.random);
+}
+
+class SharedRateLimiter implements RateLimiter {
+  private readonly line = new WaitingLine<Waiter>();
+  private readonly spent = new SpentRecord();
+  /** Monotonic times until which it is pointless to ask for a scope, and until which nothing is sent to it. */
+  private readonly closedUntil = new Map<string, number>();
+  private readonly blockedUntil = new Map<string, { untilMs: number; quota: Quota }>();
+  private readonly heartbeat: NodeJS.Timeout;
+  private epoch: string | null = null;
+  private outstanding = 0;
+  private horizonMs = 0;
+  private wakeUp: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly script: PermitScript,
+    private readonly tell: (event: LimiterEvent) => void,
+    private readonly random: () => number,
+  ) {
+    this.heartbeat = setInterval(() => void this.findTrouble(), HEARTBEAT_MS).unref();
+  }
+
+  acquire(quotas: readonly Quota[], options: AcquireOptions = {}): Promise<Grant | Refusal> {
+    const [first, ...further] = quotas;
+    if (first === undefined) return Promise.reject(new RangeError('a permit needs at least one quota'));
+    try {
+      quotas.forEach(checkQuota);
+    } catch (error) {
+      return Promise.reject(asError(error));
+    }
+    if (options.signal?.aborted === true) return Promise.reject(reasonOf(options.signal));
+    return new Promise((settle, fail) => {
+      const now = performance.now();
+      const waiter: Waiter = {
+        quotas,
+        priority: options.priority ?? 'scheduled',
+        party: options.party ?? further.map((quota) => quota.scope).join(' '),
+        sinceMs: now,
+        deadlineMs: now + (options.maxInlineWaitMs ?? DEFAULT_INLINE_WAIT_MS),
+        signal: options.signal,
+        abort: () => this.finish(waiter, () => fail(reasonOf(options.signal))),
+        done: false,
+        settle,
+        fail,
+      };
+      options.signal?.addEventListener('abort', waiter.abort, { once: true });
+      this.line.add(waiter);
+      this.pump();
+    });
+  }
+
+  async peek(quotas: readonly Quota[]): Promise<{ waitMs: number; scope: string | null }> {
+    const { numbers } = await this.ask('peek', quotas);
+    const waitMs = Math.ceil((numbers[0] ?? 0) / 1000);
+    return { waitMs, scope: waitMs === 0 ? null : (quotas[numbers[1] ?? 0]?.scope ?? null) };
+  }
+
+  async penalise(quotas: readonly Quota[], retryAfterMs: number | null): Promise<void> {
+    const blockMs = retryAfterMs ?? DEFAULT_BLOCK_MS + this.random() * BLOCK_JITTER_MS;
+    // At once and for all its scopes: which of them is meant is known only when Redis has answered.
+    const now = performance.now();
+    const before = quotas.map(({ scope }) => this.blockedUntil.get(scope));
+    for (const quota of quotas) this.block(quota, now + blockMs);
+    const { numbers } = await this.ask('penalise', quotas, { first: Math.round(blockMs * 1000) });
+    quotas.forEach((quota, index) => {
+      const [blockedUs = 0, assumedLimit = 0, lowered = 0] = numbers.slice(index * 3);
+      if (blockedUs === 0) {
+        const earlier = before[index];
+        if (earlier === undefined) this.blockedUntil.delete(quota.scope);
+        else this.blockedUntil.set(quota.scope, earlier);
+        return;
+      }
+      this.tell({ kind: 'penalised', scope: quota.scope, blockedForMs: Math.ceil(blockedUs / 1000) });
+      if (lowered === 1) {
+        this.tell({ kind: 'assumed_limit_lowered', scope: quota.scope, limit: quota.limit, assumedLimit });
+      }
+    });
+    this.pump();
+  }
+
+  async answered(quotas: readonly Quota[]): Promise<void> {
+    await this.ask('answered', quotas);
+    for (const { scope } of quotas) this.closedUntil.delete(scope);
+    this.pump();
+  }
+
+  async usage(quotas: readonly Quota[]): Promise<ScopeUsage[]> {
+    const { numbers } = await this.ask('usage', quotas);
+    return quotas.map(({ scope, limit }, index) => {
+      const [usedInWindow = 0, blockedUs = 0, assumedLimit = limit] = numbers.slice(index * 3);
+      return { scope, limit, usedInWindow, blockedForMs: Math.ceil(blockedUs / 1000), assumedLimit };
+    });
+  }
+
+  async findTrouble(): Promise<string | null> {
+    try {
+      await this.ask('hello', []);
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.heartbeat);
+    clearTimeout(this.wakeUp);
+    this.failAll(new LimiterUnavailable('rate limiter is closed'));
+    this.script.close();
+  }
+
+  /** Asks for whoever is next while there is somebody who may go and the permits taken so far lie near. */
+  private pump(): void {
+    const now = performance.now();
+    while (
+      this.outstanding < MIN_OUTSTANDING ||
+      (this.outstanding < MAX_OUTSTANDING && this.horizonMs < now + LOOK_AHEAD_MS)
+    ) {
+      const waiter = this.line.next(now, ({ quotas }) => this.opensAt(quotas) <= now);
+      if (waiter === undefined) break;
+      this.outstanding += 1;
+      void this.serve(waiter)
+        .catch((error: unknown) => {
+          this.finish(waiter, () => waiter.fail(asError(error)));
+          this.failAll(asError(error));
+        })
+        .finally(() => {
+          this.outstanding -= 1;
+          this.pump();
+        });
+    }
+    this.refuseOverdue(now);
+    this.wakeLater(now);
+  }
+
+  private async serve(waiter: Waiter): Promise<void> {
+    const { quotas } = waiter;
+    const askedMs = performance.now();
+    const aheadMs = Math.min(MAX_AHEAD_MS, Math.max(0, waiter.deadlineMs - askedMs));
+    const { numbers } = await this.ask('take', quotas, { first: Math.round(aheadMs * 1000) });
+    const answeredMs = performance.now();
+    const [granted, waitUs = 0, third = 0, fourth = 0, pauseUs = 0] = numbers;
+    if (granted !== 1) {
+      const scope = quotas[third]?.scope ?? '';
+      this.turnAway(waiter, { scope, waitMs: waitUs / 1000, reason: fourth, pauseMs: pauseUs / 1000 });
+      return;
+    }
+    this.spent.record(quotas, answeredMs);
+    // Redis decided between asking and answer: not before the latest, valid counted from the earliest it can have been.
+    const sendMs = answeredMs + waitUs / 1000;
+    const expiresMs = askedMs + (waitUs - third) / 1000 + PERMIT_LIFE_MS;
+    this.horizonMs = Math.max(this.horizonMs, sendMs);
+    await sleepUntil(sendMs);
+    const isFresh = (): boolean => performance.now() < expiresMs && !this.isBlocked(quotas);
+    if (!isFresh()) {
+      this.tell({ kind: 'permit_dropped', reason: this.isBlocked(quotas) ? 'penalty' : 'late' });
+      if (!waiter.done) this.line.add(waiter);
+      return;
+    }
+    this.finish(waiter, () => {
+      const now = performance.now();
+      this.line.recordServed(waiter.party, now);
+      waiter.settle({ kind: 'granted', waitMs: Math.round(now - waiter.sinceMs), probe: fourth === 1, isFresh });
+    });
+  }
+
+  /** Back into the line if the wait fits into the waiter's time, else refused. */
+  private turnAway(waiter: Waiter, no: { scope: string; waitMs: number; reason: number; pauseMs: number }): void {
+    const now = performance.now();
+    const quota = waiter.quotas.find(({ scope }) => scope === no.scope);
+    if (no.reason === BLOCKED && quota !== undefined) this.block(quota, now + no.waitMs);
+    if (no.pauseMs > 0) this.closedUntil.set(no.scope, now + no.pauseMs);
+    if (now + no.waitMs <= waiter.deadlineMs) {
+      if (!waiter.done) this.line.add(waiter);
+      return;
+    }
+    const reason = no.reason === 0 ? 'quota' : 'penalty';
+    const retryInMs = Math.max(1, Math.ceil(no.waitMs));
+    this.finish(waiter, () => waiter.settle({ kind: 'refused', retryInMs, scope: no.scope, reason }));
+  }
+
+  /** Whoever cannot be served in time is told now rather than at the deadline. */
+  private refuseOverdue(now: number): void {
+    for (const waiter of this.line) {
+      const opensMs = this.opensAt(waiter.quotas);
+      if (opensMs <= waiter.deadlineMs && now < waiter.deadlineMs) continue;
+      const latest = waiter.quotas.reduce((a, b) => (this.opensAt([b]) > this.opensAt([a]) ? b : a));
+      const queueMs = this.line.size * unitSpacingMs(latest) * latest.weight;
+      const retryInMs = Math.max(1, Math.ceil(opensMs > now ? opensMs - now : queueMs));
+      const reason = this.isBlocked(waiter.quotas) ? 'penalty' : 'quota';
+      this.finish(waiter, () => waiter.settle({ kind: 'refused', retryInMs, scope: latest.scope, reason }));
+    }
+  }
+
+  private async ask(
+    operation: 'take' | 'peek' | 'penalise' | 'answered' | 'usage' | 'hello',
+    quotas: readonly Quota[],
+    argument: { first?: number } = {},
+  ): Promise<ScriptAnswer> {
+    const answer = await this.script.call({ operation, quotas, ...argument });
+    await this.noticeEpoch(answer);
+    return answer;
+  }
+
+  /** A new epoch means that Redis lost its state: it is told what this process has spent, within the pause. */
+  private async noticeEpoch({ epoch, knownAgeMs }: ScriptAnswer): Promise<void> {
+    const before = this.epoch;
+    this.epoch = epoch;
+    if (before === null || before === epoch) return;
+    const now = performance.now();
+    const spent = this.spent.youngerThan(knownAgeMs, now);
+    const blocked = [...this.blockedUntil.values()].filter(({ untilMs }) => untilMs > now);
+    try {
+      for (const { quota, spent: second } of spent) {
+        await this.script.call({ operation: 'restore', quotas: [quota], second });
+      }
+      for (const { quota, untilMs } of blocked) {
+        const first = Math.max(0, Math.round((untilMs - performance.now()) * 1000));
+        await this.script.call({ operation: 'restore', quotas: [quota], first });
+      }
+    } catch (error) {
+      this.epoch = before; // The next answer finds the epoch new again and restores from the start.
+      throw error;
+    }
+    const restoredScopes = [...spent, ...blocked].map(({ quota }) => quota.scope);
+    this.tell({ kind: 'state_lost', restoredScopes: [...new Set(restoredScopes)] });
+  }
+
+  private block(quota: Quota, untilMs: number): void {
+    const earlier = this.blockedUntil.get(quota.scope)?.untilMs ?? 0;
+    this.blockedUntil.set(quota.scope, { quota, untilMs: Math.max(earlier, untilMs) });
+  }
+
+  private isBlocked(quotas: readonly Quota[]): boolean {
+    const now = performance.now();
+    return quotas.some(({ scope }) => (this.blockedUntil.get(scope)?.untilMs ?? 0) > now);
+  }
+
+  /** When it makes sense to ask for these quotas, on the monotonic clock. */
+  private opensAt(quotas: readonly Quota[]): number {
+    const times = quotas.map(({ scope }) =>
+      Math.max(this.closedUntil.get(scope) ?? 0, this.blockedUntil.get(scope)?.untilMs ?? 0),
+    );
+    return Math.max(0, ...times);
+  }
+
+  private wakeLater(now: number): void {
+    clearTimeout(this.wakeUp);
+    for (const [scope, untilMs] of this.closedUntil) if (untilMs <= now) this.closedUntil.delete(scope);
+    for (const [scope, { untilMs }] of this.blockedUntil) if (untilMs <= now) this.blockedUntil.delete(scope);
+    let earliest = Infinity;
+    for (const { quotas, deadlineMs } of this.line) {
+      const opensMs = this.opensAt(quotas);
+      earliest = Math.min(earliest, deadlineMs, opensMs > now ? opensMs : Infinity);
+    }
+    if (earliest < Infinity) this.wakeUp = setTimeout(() => this.pump(), Math.max(1, Math.ceil(earliest - now)));
+  }
+
+  private finish(waiter: Waiter, how: () => void): void {
+    this.line.remove(waiter);
+    if (waiter.done) return;
+    waiter.done = true;
+    waiter.signal?.removeEventListener('abort', waiter.abort);
+    how();
+  }
+
+  private failAll(error: Error): void {
+    for (const waiter of this.line) this.finish(waiter, () => waiter.fail(error));
+  }
+}
+
+/** Reason of the permit script for a scope in a penalty; 0 is the quota itself, 2 a probe that is out. */
+const BLOCKED = 1;
+
+/** Timers may fire a fraction of a millisecond early. */
+async function sleepUntil(timeMs: number): Promise<void> {
+  for (let leftMs = timeMs - performance.now(); leftMs > 0; leftMs = timeMs - performance.now()) {
+    await sleep(Math.ceil(leftMs));
+  }
+}
+
+function reasonOf(signal: AbortSignal | undefined): Error {
+  return asError(signal?.reason);
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,198 @@
+/**
+ * The one Lua script of the limiter. All times inside are microseconds of one logical clock: Redis `TIME`, kept from
+ * ever going back.
+ *
+ * KEYS: the state of the limiter, then one hash per quota, the application's first.
+ * ARGV: operation, run id of the Redis server, pause after lost state (µs), new epoch, first and second argument of the
+ * operation, then for each quota: limit, window (µs), weight, largest weight, 1 if counted.
+ *
+ * Answer: epoch, age of the last state that survived the latest loss (µs), then what the operation says.
+ */
+
+/** The line that reads the clock. Tests put another one in its place; nothing else in the script knows the time. */
+export const CLOCK_LINE = `local time = redis.call('TIME'); local now = time[1] * 1000000 + time[2]`;
+
+/** Added to every window: up to 1 s from a permit's time to its sending, up to 1 s until the server counts it. */
+export const JITTER_MS = 2000;
+
+/** How far a further quota's slot may lie behind the first one's; within this, waiting for it wastes nothing. */
+export const LOOK_AHEAD_MS = 250;
+
+/** How long a probe's answer is awaited before the full pace is resumed without it. */
+export const PROBE_PATIENCE_MS = 10_000;
+
+export const PERMIT_SCRIPT = `
+${CLOCK_LINE}
+local JITTER, LOOK_AHEAD, PROBE_PATIENCE, PROBE_POLL = ${JITTER_MS}000, ${LOOK_AHEAD_MS}000, ${PROBE_PATIENCE_MS}000, 250000
+local HOUR, DAY_MS, BUCKETS = 3600000000, 86400000, 64
+local operation, run, pause, newEpoch, first, second = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), ARGV[6]
+
+-- Lua prints large numbers with 14 digits; microseconds since 1970 have 16.
+local function int(x) return string.format('%.0f', x) end
+
+-- The state: a clock that steps back stands still; another server, or no state, starts a new epoch after a pause.
+local state = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'ready', 'offset', 'last', 'known')
+local epoch, ready, offset = state[1], tonumber(state[3]) or 0, tonumber(state[4]) or 0
+local last, known = tonumber(state[5]) or 0, tonumber(state[6]) or 0
+now = now + offset
+if now < last then offset = offset + last - now; now = last end
+if not epoch or state[2] ~= run then epoch, ready, known = newEpoch, now + pause, last end
+redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', run, 'ready', int(ready), 'offset', int(offset), 'last', int(now), 'known', int(known))
+redis.call('PEXPIRE', KEYS[1], DAY_MS)
+local answer = { epoch, int(now - known) }
+
+-- The quotas as they stand.
+local RING = {}
+for i = 1, BUCKETS do RING[i] = 'r' .. (i - 1) end
+local quotas = {}
+for i = 2, #KEYS do
+  local at = 6 + (i - 2) * 5
+  local q = { key = KEYS[i], limit = tonumber(ARGV[at + 1]), window = tonumber(ARGV[at + 2]),
+    weight = tonumber(ARGV[at + 3]), largest = tonumber(ARGV[at + 4]), counted = ARGV[at + 5] == '1' }
+  local h = redis.call('HMGET', q.key, 'next', 'blocked', 'probe', 'assumed', 'assumed_until')
+  q.next, q.blocked, q.probe = tonumber(h[1]) or 0, tonumber(h[2]) or 0, tonumber(h[3]) or 0
+  q.assumed, q.assumedUntil = tonumber(h[4]) or q.limit, tonumber(h[5]) or 0
+  if q.assumedUntil <= now or q.assumed > q.limit then q.assumed = q.limit end
+  q.unit = (q.window + JITTER) / math.max(1, q.assumed - q.largest + 1)
+  q.bucket = math.ceil((q.window + JITTER) / 60)
+  quotas[i - 1] = q
+end
+
+local function keep(q, ...)
+  redis.call('HSET', q.key, ...)
+  redis.call('PEXPIRE', q.key, int((q.window + JITTER + HOUR + math.max(0, q.blocked - now)) / 1000))
+end
+
+-- Buckets of a quota that may hold a permit later than the given time, oldest first, and their weight together.
+local function spentSince(q, time)
+  local oldest, total, found = math.floor(time / q.bucket), 0, {}
+  for _, entry in ipairs(redis.call('HMGET', q.key, unpack(RING))) do
+    if entry then
+      local number, weight = string.match(entry, '(%d+):(%d+)')
+      number, weight = tonumber(number), tonumber(weight)
+      if number >= oldest then total = total + weight; found[#found + 1] = { number = number, weight = weight } end
+    end
+  end
+  table.sort(found, function(a, b) return a.number < b.number end)
+  return total, found
+end
+
+local function spend(q, time, weight)
+  local number = math.floor(time / q.bucket)
+  local field = 'r' .. (number % BUCKETS)
+  local before, spent = string.match(redis.call('HGET', q.key, field) or '', '(%d+):(%d+)')
+  if tonumber(before) == number then weight = weight + tonumber(spent) end
+  return field, int(number) .. ':' .. int(weight)
+end
+
+-- When a counted quota has room for the weight: when enough of the oldest buckets have left the window.
+local function roomAt(q, time)
+  local total, found = spentSince(q, time - q.window - JITTER)
+  for _, bucket in ipairs(found) do
+    if total + q.weight <= q.assumed then break end
+    total, time = total - bucket.weight, (bucket.number + 1) * q.bucket + q.window + JITTER
+  end
+  return time
+end
+
+local function slotOf(q, from)
+  if q.counted then return roomAt(q, from) end
+  -- Permits that a lost state had given out may still be followed by their whole cost.
+  return math.max(from, q.next, ready + math.ceil(q.largest * q.unit))
+end
+
+-- The earliest common slot. Refusal: wait, index of the quota, reason (0 quota, 1 blocked, 2 probe out), local pause.
+local function plan()
+  if now < ready then return { ready - now, 0, 0, ready - now } end
+  for i, q in ipairs(quotas) do
+    if q.blocked > now then return { q.blocked - now, i - 1, 1, q.blocked - now } end
+    if q.blocked > 0 and q.probe > now then return { math.min(PROBE_POLL, q.probe - now), i - 1, 2, PROBE_POLL } end
+  end
+  local refusal
+  for i, q in ipairs(quotas) do
+    q.slot = slotOf(q, i == 1 and now or quotas[1].slot)
+    local behind = q.slot - quotas[1].slot
+    if behind > LOOK_AHEAD and not (refusal and refusal[1] >= q.slot - now) then
+      refusal = { q.slot - now, i - 1, 0, behind - LOOK_AHEAD / 2 }
+    end
+  end
+  return refusal
+end
+
+local function reply(values)
+  for _, value in ipairs(values) do answer[#answer + 1] = int(value) end
+end
+
+local function sendAt()
+  local latest = now
+  for _, q in ipairs(quotas) do latest = math.max(latest, q.slot) end
+  return latest
+end
+
+if operation == 'take' then -- first: how far ahead a slot may lie (µs)
+  local refusal = plan()
+  if not refusal and sendAt() - now > first then refusal = { sendAt() - now, 0, 0, sendAt() - now - first } end
+  if refusal then
+    answer[3] = '0'
+    reply(refusal)
+  else
+    local probe = 0
+    for _, q in ipairs(quotas) do
+      local field, entry = spend(q, q.slot, q.weight)
+      if q.blocked > 0 then
+        if q.probe == 0 then probe, q.probe = 1, now + PROBE_PATIENCE else q.blocked, q.probe = 0, 0 end
+        keep(q, 'blocked', int(q.blocked), 'probe', int(q.probe))
+      end
+      keep(q, 'next', int(q.slot + math.ceil(q.weight * q.unit)), field, entry)
+    end
+    answer[3] = '1'
+    reply({ sendAt() - now, sendAt() - quotas[1].slot, probe })
+  end
+
+elseif operation == 'peek' then
+  local refusal = plan()
+  reply(refusal or { sendAt() - now, 0 })
+
+elseif operation == 'penalise' then -- first: length of the block (µs)
+  local near = false
+  for _, q in ipairs(quotas) do
+    q.near = spentSince(q, now - q.window) >= 0.8 * q.assumed
+    near = near or q.near
+  end
+  for _, q in ipairs(quotas) do
+    local lowered = 0
+    if q.near or not near then
+      -- Only the first refusal of a block tells of another user of the quota: a refused probe says the block lasts.
+      if q.blocked == 0 then
+        q.assumed, lowered = math.max(math.ceil(q.limit / 2), math.floor(q.assumed * 0.9)), 1
+        keep(q, 'assumed', int(q.assumed), 'assumed_until', int(now + HOUR))
+      end
+      q.blocked = math.max(q.blocked, now + first)
+      keep(q, 'blocked', int(q.blocked), 'probe', '0')
+    end
+    reply({ math.max(0, q.blocked - now), q.assumed, lowered })
+  end
+
+elseif operation == 'answered' then
+  for _, q in ipairs(quotas) do
+    if q.blocked > 0 and q.blocked <= now and q.probe > 0 then keep(q, 'blocked', '0', 'probe', '0') end
+  end
+
+elseif operation == 'usage' then
+  for _, q in ipairs(quotas) do
+    reply({ (spentSince(q, now - q.window)), math.max(0, q.blocked - now), q.assumed })
+  end
+
+elseif operation == 'restore' then -- first: block left (µs); second: 'age:weight,…' of permits the lost state knew
+  for _, q in ipairs(quotas) do
+    for age, weight in string.gmatch(second, '(%d+):(%d+)') do
+      keep(q, spend(q, now - tonumber(age), tonumber(weight)))
+    end
+    if first > 0 then
+      q.blocked = math.max(q.blocked, now + first)
+      keep(q, 'blocked', int(q.blocked))
+    end
+  end
+end
+return answer
+`;
