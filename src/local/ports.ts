@@ -31,6 +31,28 @@ export async function choosePort(usual: number | undefined): Promise<number> {
   return usual !== undefined && (await isPortFree(usual)) ? usual : findFreePort();
 }
 
+const ATTEMPTS = 3;
+
+/**
+ * Starts something on one port for each usual port, `undefined` meaning any. Another process may take a port between
+ * the look and the start: then it is tried again on others, at most three times.
+ */
+export async function startOnFreePorts<T>(
+  usualPorts: readonly (number | undefined)[],
+  start: (ports: number[]) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const ports: number[] = [];
+    for (const usual of usualPorts) ports.push(await choosePort(usual));
+    try {
+      return await start(ports);
+    } catch (error) {
+      const areFree = await Promise.all(ports.map(isPortFree));
+      if (attempt === ATTEMPTS || areFree.every((isFree) => isFree)) throw error;
+    }
+  }
+}
+
 /** Opens a connection and says whether somebody answered it. */
 export function canConnect(host: string, port: number, timeoutMs = 2000): Promise<boolean> {
   return new Promise((resolve) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 
 import { isOpenToOthers } from './open-path.js';
-import { choosePort } from './ports.js';
+import { startOnFreePorts } from './ports.js';
 import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.js';
 import { identifyProcess } from './process-identity.js';
 import type { ProcessRecord } from './process-record.js';
@@ -177,26 +177,27 @@ export async function startPostgres(
   }
   await removeStaleLock(cluster.directory, programs.postgres);
 
-  const port = await choosePort(place.prefersUsualPorts ? USUAL_PORT : undefined);
   // Data that is thrown away need not survive a power cut.
   const durability = place.isKept ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=300', ...durability];
-  const server = await startServerProcess({
-    system,
-    record,
-    name: 'PostgreSQL',
-    program: programs.postgres,
-    args: ['-D', cluster.directory, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
-    logFile: join(place.directory, 'postgres.log'),
-    // "Fast shutdown": open sessions are ended, data is written.
-    stopSignal: 'SIGINT',
-    env: { LC_ALL: 'C' },
-    ...(cluster.account === undefined ? {} : { runAs: cluster.account }),
-  });
   const password = await readFile(cluster.passwordFile, 'utf8');
-  const urlOf = (database: string): string => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`;
-  await server.waitUntilReady(() => answersQuery(urlOf('postgres')));
-  await createDatabase(urlOf('postgres'));
-  print(`PostgreSQL: ready on 127.0.0.1:${port}, database ${DATABASE}`);
-  return { addresses: { databaseUrl: urlOf(DATABASE) }, stop: () => server.stop() };
+  return startOnFreePorts([place.prefersUsualPorts ? USUAL_PORT : undefined], async ([port = USUAL_PORT]) => {
+    const server = await startServerProcess({
+      system,
+      record,
+      name: 'PostgreSQL',
+      program: programs.postgres,
+      args: ['-D', cluster.directory, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
+      logFile: join(place.directory, 'postgres.log'),
+      // "Fast shutdown": open sessions are ended, data is written.
+      stopSignal: 'SIGINT',
+      env: { LC_ALL: 'C' },
+      ...(cluster.account === undefined ? {} : { runAs: cluster.account }),
+    });
+    const urlOf = (database: string): string => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`;
+    await server.waitUntilReady(() => answersQuery(urlOf('postgres')));
+    await createDatabase(urlOf('postgres'));
+    print(`PostgreSQL: ready on 127.0.0.1:${port}, database ${DATABASE}`);
+    return { addresses: { databaseUrl: urlOf(DATABASE) }, stop: () => server.stop() };
+  });
 }

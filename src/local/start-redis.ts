@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-import { canConnect, choosePort } from './ports.js';
+import { canConnect, startOnFreePorts } from './ports.js';
 import type { ProcessRecord } from './process-record.js';
 import { findRedisServer } from './redis-program.js';
 import type { RunningServer, ServerPlace } from './running-server.js';
@@ -52,22 +52,23 @@ export async function startRedis(
   if (external !== undefined) return useRedisOf(external, print);
 
   const program = await findRedisServer(system, print);
-  const port = await choosePort(place.prefersUsualPorts ? USUAL_PORT : undefined);
   const directory = join(place.directory, 'redis');
   await mkdir(directory, { recursive: true });
-  const server = await startServerProcess({
-    system,
-    record,
-    name: 'Redis',
-    program,
-    args: [
-      ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--daemonize', 'no'],
-      ...['--maxmemory-policy', 'noeviction', '--save', '', '--appendonly', place.isKept ? 'yes' : 'no'],
-    ],
-    logFile: join(place.directory, 'redis.log'),
-    stopSignal: 'SIGTERM',
+  return startOnFreePorts([place.prefersUsualPorts ? USUAL_PORT : undefined], async ([port = USUAL_PORT]) => {
+    const server = await startServerProcess({
+      system,
+      record,
+      name: 'Redis',
+      program,
+      args: [
+        ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--daemonize', 'no'],
+        ...['--maxmemory-policy', 'noeviction', '--save', '', '--appendonly', place.isKept ? 'yes' : 'no'],
+      ],
+      logFile: join(place.directory, 'redis.log'),
+      stopSignal: 'SIGTERM',
+    });
+    await server.waitUntilReady(() => answersPing(port));
+    print(`Redis: ready on 127.0.0.1:${port}`);
+    return { addresses: { redisUrl: `redis://127.0.0.1:${port}` }, stop: () => server.stop() };
   });
-  await server.waitUntilReady(() => answersPing(port));
-  print(`Redis: ready on 127.0.0.1:${port}`);
-  return { addresses: { redisUrl: `redis://127.0.0.1:${port}` }, stop: () => server.stop() };
 }

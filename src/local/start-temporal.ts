@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 
-import { canConnect, choosePort, findFreePort } from './ports.js';
+import { canConnect, startOnFreePorts } from './ports.js';
 import type { ProcessRecord } from './process-record.js';
 import type { RunningServer, ServerPlace } from './running-server.js';
 import { startServerProcess } from './server-process.js';
@@ -87,41 +87,44 @@ export async function startTemporal(
 
   const program = await findTemporalCli(system, print);
   const namespace = readVariable(system, 'TEMPORAL_NAMESPACE') ?? 'default';
-  const port = await choosePort(place.prefersUsualPorts ? USUAL_PORT : undefined);
-  const uiPort = await choosePort(place.prefersUsualPorts ? USUAL_UI_PORT : undefined);
+  const usualPorts = place.prefersUsualPorts ? [USUAL_PORT, USUAL_UI_PORT] : [undefined, undefined];
   const repeat = (flag: string, values: readonly string[]): string[] => values.flatMap((value) => [flag, value]);
-  const server = await startServerProcess({
-    system,
-    record,
-    name: 'Temporal',
-    program,
-    args: [
-      ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
-      ...['--http-port', String(await findFreePort()), '--metrics-port', String(await findFreePort())],
-      ...['--namespace', namespace, '--ui-disable-news-fetch', '--log-level', 'error'],
-      ...repeat(
-        '--search-attribute',
-        SEARCH_ATTRIBUTES.map((name) => `${name}=Keyword`),
-      ),
-      ...repeat('--dynamic-config-value', DYNAMIC_CONFIG),
-      ...(place.isKept
-        ? ['--db-filename', join(place.directory, 'temporal.db'), ...repeat('--sqlite-pragma', SQLITE_PRAGMAS)]
-        : []),
-    ],
-    logFile: join(place.directory, 'temporal.log'),
-    stopSignal: 'SIGTERM',
+  const settings = [
+    ...['--namespace', namespace, '--ui-disable-news-fetch', '--log-level', 'error'],
+    ...repeat(
+      '--search-attribute',
+      SEARCH_ATTRIBUTES.map((name) => `${name}=Keyword`),
+    ),
+    ...repeat('--dynamic-config-value', DYNAMIC_CONFIG),
+    ...(place.isKept
+      ? ['--db-filename', join(place.directory, 'temporal.db'), ...repeat('--sqlite-pragma', SQLITE_PRAGMAS)]
+      : []),
+  ];
+  return startOnFreePorts(usualPorts, async ([port = USUAL_PORT, uiPort = USUAL_UI_PORT]) => {
+    const server = await startServerProcess({
+      system,
+      record,
+      name: 'Temporal',
+      program,
+      args: [
+        ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
+        ...settings,
+      ],
+      logFile: join(place.directory, 'temporal.log'),
+      stopSignal: 'SIGTERM',
+    });
+    const address = `127.0.0.1:${port}`;
+    await server.waitUntilReady(
+      async () =>
+        (await canConnect('127.0.0.1', port)) &&
+        (await canConnect('127.0.0.1', uiPort)) &&
+        (await isNamespaceReady(address, namespace, SEARCH_ATTRIBUTES)),
+    );
+    const temporalUiUrl = `http://127.0.0.1:${uiPort}`;
+    print(`Temporal: ready on ${address}, Web UI ${temporalUiUrl}`);
+    return {
+      addresses: { temporalAddress: address, temporalNamespace: namespace, temporalUiUrl, temporalCliPath: program },
+      stop: () => server.stop(),
+    };
   });
-  const address = `127.0.0.1:${port}`;
-  await server.waitUntilReady(
-    async () =>
-      (await canConnect('127.0.0.1', port)) &&
-      (await canConnect('127.0.0.1', uiPort)) &&
-      (await isNamespaceReady(address, namespace, SEARCH_ATTRIBUTES)),
-  );
-  const temporalUiUrl = `http://127.0.0.1:${uiPort}`;
-  print(`Temporal: ready on ${address}, Web UI ${temporalUiUrl}`);
-  return {
-    addresses: { temporalAddress: address, temporalNamespace: namespace, temporalUiUrl, temporalCliPath: program },
-    stop: () => server.stop(),
-  };
 }
