@@ -39,6 +39,7 @@ export interface OfferMemory {
   /** Number and status before our last confirmed write: the listing may show them for hours. */
   readonly beforeWrite: number | null;
   readonly beforeWriteStatus: OfferStatus | null;
+  readonly writtenAt: Date | null;
   /** Who ended it, for the ending at `endedByFor`. */
   readonly endedBy: EndedBy | null;
   readonly endedByFor: Date | null;
@@ -84,7 +85,7 @@ export function decide(facts: OfferFacts): Decision {
   if (offer.isFulfillment) return skipped('fulfillment');
   if (offer.status === 'INACTIVE') return skipped('draft');
   if (offer.status === 'ACTIVATING') return skipped('activating');
-  if (!facts.isRead && isListingDoubtful(offer, memory)) return { kind: 'look' };
+  if (!facts.isRead && isListingDoubtful(offer, memory, facts.now)) return { kind: 'look' };
 
   const target = publishableQuantity(stock, facts.settings, offer.sold);
   const isEnded = offer.status === 'ENDED';
@@ -110,14 +111,18 @@ function skipped(reason: SkipReason): Decision {
   return { kind: 'skipped', reason };
 }
 
+/** Stale listings were seen for 8 hours (allegro-api #9995, #10056); a day leaves room. */
+const LISTING_MAY_BE_STALE_MS = 24 * 3_600_000;
+
 /**
  * The listing is a hint. It is doubted where it shows what we wrote over, where it shows a running offer without
  * pieces (it is being ended), and where a write of ours has no known outcome.
  */
-function isListingDoubtful(offer: ListedOffer, memory: OfferMemory | null): boolean {
+function isListingDoubtful(offer: ListedOffer, memory: OfferMemory | null, now: Date): boolean {
   if (offer.status === 'ACTIVE' && offer.available === 0) return true;
   if (memory === null) return false;
   if (memory.hasUnsettledWrite) return true;
+  if (memory.writtenAt === null || now.getTime() - memory.writtenAt.getTime() > LISTING_MAY_BE_STALE_MS) return false;
   const showsOldNumber = offer.available === memory.beforeWrite && offer.available !== memory.knownAvailable;
   const showsOldStatus = memory.beforeWriteStatus !== null && offer.status === memory.beforeWriteStatus;
   return memory.beforeWriteStatus === null ? showsOldNumber : showsOldStatus;

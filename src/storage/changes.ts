@@ -1,0 +1,298 @@
+import { sql, type Selectable } from 'kysely';
+import type { ChangeKind } from '../domain/decision.js';
+import type { SyncErrorType } from '../domain/errors.js';
+import { toOfferId, toSku, type AccountId, type OfferId, type RunId, type Sku } from '../domain/ids.js';
+import type { OfferStatus } from '../domain/marketplace.js';
+import type { Db } from './database.js';
+import type { OfferChangesTable } from './schema.js';
+
+/** One differing offer of one run. */
+export interface OfferChange {
+  readonly runId: RunId;
+  readonly accountId: AccountId;
+  readonly offerId: OfferId;
+  readonly sku: Sku;
+  readonly kind: ChangeKind;
+  readonly state: OfferChangesTable['state'];
+  readonly reason: string | null;
+  readonly valueBefore: number;
+  readonly statusBefore: OfferStatus;
+  readonly target: number;
+  /** null: never sent. */
+  readonly valueSent: number | null;
+  /** Answers of the marketplace so far; what was nobody's answer is not counted. */
+  readonly attempts: number;
+  /** Set while a write that was answered `accepted` is being carried out. */
+  readonly operation: string | null;
+  readonly errorClass: string | null;
+  /** Pieces sold in 30 days, as the scan saw them. */
+  readonly sold: number;
+}
+
+type ChangeRow = Selectable<OfferChangesTable> & { sold: number | null };
+
+function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): OfferChange {
+  const sku = toSku(row.sku);
+  if (sku === null) throw new Error(`offer_changes: offer ${row.offerId} has no SKU`);
+  return {
+    ...run,
+    offerId: toOfferId(row.offerId),
+    sku,
+    kind: row.kind,
+    state: row.state,
+    reason: row.reason,
+    valueBefore: row.valueBefore,
+    statusBefore: toStatus(row.statusBefore),
+    target: row.target,
+    valueSent: row.valueSent,
+    attempts: row.attempts,
+    operation: row.operation,
+    errorClass: row.errorClass,
+    sold: row.sold ?? 0,
+  };
+}
+
+function toStatus(value: string): OfferStatus {
+  if (value === 'ACTIVE' || value === 'ENDED' || value === 'INACTIVE' || value === 'ACTIVATING') return value;
+  throw new Error(`offer_changes: unknown status "${value}"`);
+}
+
+type Run = { readonly runId: RunId; readonly accountId: AccountId };
+
+function changesOf(db: Db, run: Run) {
+  return db
+    .selectFrom('offerChanges as c')
+    .leftJoin('offers as o', (join) =>
+      join.onRef('o.accountId', '=', 'c.accountId').onRef('o.offerId', '=', 'c.offerId'),
+    )
+    .selectAll('c')
+    .select('o.sold')
+    .where('c.runId', '=', run.runId);
+}
+
+/** The changes of one batch that still need an answer, most dangerous first. */
+export async function readBatch(db: Db, run: Run, batch: number): Promise<OfferChange[]> {
+  const rows = await changesOf(db, run)
+    .where('c.batch', '=', batch)
+    .where('c.route', '=', 'patch')
+    .where('c.state', 'in', ['planned', 'sending'])
+    .orderBy('c.offerId')
+    .execute();
+  return rows.map((row) => toChange(run, row));
+}
+
+/** null: this run has no such change. */
+export async function readChange(db: Db, run: Run, offerId: OfferId): Promise<OfferChange | null> {
+  const row = await changesOf(db, run).where('c.offerId', '=', offerId).executeTakeFirst();
+  return row === undefined ? null : toChange(run, row);
+}
+
+export async function readCommandChanges(db: Db, run: Run, commandId: string): Promise<OfferChange[]> {
+  const rows = await changesOf(db, run).where('c.commandId', '=', commandId).execute();
+  return rows.map((row) => toChange(run, row));
+}
+
+/**
+ * Marks changes as about to be sent, with what is sent, if this run still owns the account. The shared lock on the
+ * account's row keeps a new run from opening in the middle of the statement.
+ * @returns false: another run has taken over; nothing was marked and nothing may be sent
+ */
+export async function markSending(
+  db: Db,
+  run: Run & { readonly fence: number },
+  change: { readonly offerIds: readonly OfferId[]; readonly kind: ChangeKind | null; readonly target: number },
+): Promise<boolean> {
+  const { rows } = await sql<{ offerId: string }>`
+    with owner as (
+      select id from accounts where id = ${run.accountId} and fence = ${run.fence} for share
+    )
+    update offer_changes c set state = 'sending', kind = coalesce(${change.kind}::text, c.kind),
+      target = ${change.target}, value_sent = ${change.target}, operation = null,
+      -- Another number went out before and nobody knows whether it arrived: it may land after this one.
+      reason = case when c.value_sent <> ${change.target} then 'overtakes' else c.reason end,
+      sent_at = clock_timestamp()
+    from owner
+    where c.run_id = ${run.runId} and c.offer_id = any(${change.offerIds}::text[]) and c.state in ('planned', 'sending')
+    returning c.offer_id`.execute(db);
+  return rows.length === change.offerIds.length;
+}
+
+/** Keeps the operation of a write that was answered `accepted`, so that a restart polls it and does not send again. */
+export async function recordOperation(db: Db, run: Run, offerId: OfferId, operation: string): Promise<void> {
+  await db
+    .updateTable('offerChanges')
+    .set({ operation })
+    .where('runId', '=', run.runId)
+    .where('offerId', '=', offerId)
+    .where('state', '=', 'sending')
+    .execute();
+}
+
+export interface Confirmation {
+  readonly offerId: OfferId;
+  /** What the marketplace shows now. */
+  readonly available: number;
+  /** true: ended by its publication status, which the marketplace will call USER. */
+  readonly isEndedByStatus: boolean;
+  readonly traceId: string | null;
+}
+
+/**
+ * Records that the marketplace shows what was sent. A change that overtook a write of unknown outcome stays `unknown`
+ * until a later run has read it.
+ */
+export async function confirmChanges(db: Db, run: Run, confirmations: readonly Confirmation[]): Promise<void> {
+  if (confirmations.length === 0) return;
+  const column = <Value>(read: (row: Confirmation) => Value): Value[] => confirmations.map(read);
+  const offerIds = column((row) => row.offerId);
+  await db.transaction().execute(async (trx) => {
+    await sql`
+      with settled as (
+        update offer_changes c set
+          state = case when c.reason = 'overtakes' then 'unknown' else 'confirmed' end,
+          attempts = c.attempts + 1, operation = null, error_class = null, error_code = null, error_message = null,
+          answer = jsonb_build_object('available', u.available, 'traceId', u.trace_id), settled_at = clock_timestamp()
+        from unnest(${offerIds}::text[], ${column((row) => row.available)}::integer[],
+          ${column((row) => row.traceId)}::text[]) as u (offer_id, available, trace_id)
+        where c.run_id = ${run.runId} and c.offer_id = u.offer_id and c.state in ('sending', 'unknown')
+        returning c.offer_id, c.kind, c.value_before, c.status_before, c.sent_at, u.available
+      )
+      update offers o set known_available = s.available, known_at = s.sent_at, before_write = s.value_before,
+        before_write_status = case when s.kind in ('end', 'reactivate') then s.status_before end,
+        written_at = s.sent_at, unbooked_since = null, unbooked_stock_at = null,
+        ended_by_us_at = case when s.kind = 'end' then s.sent_at else o.ended_by_us_at end
+      from settled s where o.account_id = ${run.accountId} and o.offer_id = s.offer_id`.execute(trx);
+    await trx
+      .deleteFrom('quarantinedOffers')
+      .where('accountId', '=', run.accountId)
+      .where('offerId', 'in', offerIds)
+      .execute();
+  });
+}
+
+/** Ends changes without a write: what became unnecessary, or is not ours to touch any more. */
+export async function closeUnsent(
+  db: Db,
+  run: Run,
+  offerIds: readonly OfferId[],
+  end: { readonly state: 'in_sync' | 'superseded' | 'held' | 'unknown'; readonly reason: string },
+): Promise<void> {
+  if (offerIds.length === 0) return;
+  await db
+    .updateTable('offerChanges')
+    .set({ state: end.state, reason: end.reason, settledAt: sql<Date>`clock_timestamp()` })
+    .where('runId', '=', run.runId)
+    .where('offerId', 'in', offerIds)
+    .where('state', 'in', ['planned', 'sending'])
+    .execute();
+}
+
+export interface FailedAttempt {
+  readonly offerId: OfferId;
+  readonly errorClass: SyncErrorType;
+  readonly code: string | null;
+  readonly message: string;
+  readonly traceId: string | null;
+  /**
+   * - `again`: stays `sending`; another attempt follows
+   * - `command`, `end_command`: tried once more by that route
+   * - `rejected`: final
+   */
+  readonly next: 'again' | 'command' | 'end_command' | 'patch' | 'rejected';
+  /** true: not to be hammered by the next runs. */
+  readonly isQuarantined: boolean;
+}
+
+/** Hours until a rejected offer is tried again, by the number of rejections; the last one repeats. */
+const QUARANTINE_HOURS = [1, 6, 24];
+
+/** Counts an answer of the marketplace that was not a success. */
+export async function recordFailedAttempt(db: Db, run: Run, attempt: FailedAttempt): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await trx
+      .updateTable('offerChanges')
+      .set({
+        attempts: sql<number>`attempts + 1`,
+        errorClass: attempt.errorClass,
+        errorCode: attempt.code,
+        errorMessage: attempt.message,
+        answer: JSON.stringify({ code: attempt.code, traceId: attempt.traceId }),
+        operation: null,
+        ...(attempt.next === 'again' ? { state: 'sending' } : {}),
+        ...(attempt.next === 'rejected' ? { state: 'rejected', settledAt: sql<Date>`clock_timestamp()` } : {}),
+        ...(attempt.next === 'command' || attempt.next === 'end_command' || attempt.next === 'patch'
+          ? { state: 'planned', route: attempt.next, batch: null, commandId: null }
+          : {}),
+      })
+      .where('runId', '=', run.runId)
+      .where('offerId', '=', attempt.offerId)
+      .where('state', 'in', ['planned', 'sending'])
+      .execute();
+    if (!attempt.isQuarantined || attempt.next !== 'rejected') return;
+    await sql`
+      insert into quarantined_offers as q
+        (account_id, offer_id, error_class, error_code, message, available, status, target, retry_at)
+      select c.account_id, c.offer_id, ${attempt.errorClass}, ${attempt.code}, ${attempt.message}, c.value_before,
+        c.status_before, c.target, clock_timestamp() + make_interval(hours => ${QUARANTINE_HOURS[0]})
+      from offer_changes c where c.run_id = ${run.runId} and c.offer_id = ${attempt.offerId}
+      on conflict (account_id, offer_id) do update set error_class = excluded.error_class,
+        error_code = excluded.error_code, message = excluded.message, available = excluded.available,
+        status = excluded.status, target = excluded.target, rejections = q.rejections + 1,
+        retry_at = clock_timestamp() + make_interval(hours =>
+          (${QUARANTINE_HOURS}::integer[])[least(q.rejections + 1, ${QUARANTINE_HOURS.length})])`.execute(trx);
+  });
+}
+
+/** Gives up on a change whose declared attempts are used up. */
+export async function rejectChange(
+  db: Db,
+  run: Run,
+  offerId: OfferId,
+  failure: { errorClass: string; message: string },
+): Promise<void> {
+  await db
+    .updateTable('offerChanges')
+    .set({
+      state: 'rejected',
+      errorClass: sql<string>`coalesce(error_class, ${failure.errorClass})`,
+      errorMessage: sql<string>`coalesce(error_message, ${failure.message})`,
+      settledAt: sql<Date>`clock_timestamp()`,
+    })
+    .where('runId', '=', run.runId)
+    .where('offerId', '=', offerId)
+    .where('state', 'in', ['planned', 'sending'])
+    .execute();
+}
+
+/** Offers of a batch whose one attempt there failed in a way that is worth another. */
+export async function readOffersToRetry(db: Db, run: Run, batch: number): Promise<OfferId[]> {
+  const rows = await db
+    .selectFrom('offerChanges')
+    .select('offerId')
+    .where('runId', '=', run.runId)
+    .where('batch', '=', batch)
+    .where('state', '=', 'sending')
+    .execute();
+  return rows.map((row) => toOfferId(row.offerId));
+}
+
+/** Takes back the attempts of a batch that failed as a whole: the marketplace was away, the offers were not at fault. */
+export async function forgetAttempts(db: Db, run: Run, batch: number): Promise<void> {
+  await db
+    .updateTable('offerChanges')
+    .set({ attempts: 0 })
+    .where('runId', '=', run.runId)
+    .where('batch', '=', batch)
+    .where('state', '=', 'sending')
+    .execute();
+}
+
+export async function countSettled(db: Db, run: Run): Promise<number> {
+  const { count } = await db
+    .selectFrom('offerChanges')
+    .select(({ fn }) => fn.countAll<string>().as('count'))
+    .where('runId', '=', run.runId)
+    .where('state', 'not in', ['planned', 'sending'])
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}

@@ -1,0 +1,193 @@
+import { sql } from 'kysely';
+import type { ChangeKind, OfferMemory, Quarantine } from '../domain/decision.js';
+import type { AccountId, OfferId, RunId, Sku } from '../domain/ids.js';
+import type { EndedBy, ListedOffer, OfferStatus } from '../domain/marketplace.js';
+import type { StockLevel } from '../domain/stock.js';
+import type { Db } from './database.js';
+
+/** What the database knows of the offers of one page. */
+export interface OfferBackground {
+  readonly memory: OfferMemory | null;
+  readonly isExcluded: boolean;
+  readonly quarantine: Quarantine | null;
+  /** true: this run has counted it already (a page shifted, or the page is read again after a crash). */
+  readonly isCounted: boolean;
+}
+
+const UNKNOWN_OFFER: OfferBackground = { memory: null, isExcluded: false, quarantine: null, isCounted: false };
+
+interface BackgroundRow {
+  offerId: OfferId;
+  knownAvailable: number | null;
+  knownAt: Date | null;
+  beforeWrite: number | null;
+  beforeWriteStatus: OfferStatus | null;
+  writtenAt: Date | null;
+  endedBy: EndedBy | null;
+  endedByFor: Date | null;
+  endedByUsAt: Date | null;
+  unbookedSince: Date | null;
+  unbookedStockAt: Date | null;
+  lastRunId: string | null;
+  isExcluded: boolean;
+  retryAt: Date | null;
+  quarantineAvailable: number | null;
+  quarantineStatus: OfferStatus | null;
+  quarantineTarget: number | null;
+  hasUnsettledWrite: boolean;
+  hasPendingCommand: boolean;
+}
+
+/** Reads the background of up to 1000 offers in one query; offers never seen come back as unknown. */
+export async function readBackground(
+  db: Db,
+  run: { accountId: AccountId; runId: RunId },
+  offerIds: readonly OfferId[],
+): Promise<(offerId: OfferId) => OfferBackground> {
+  const { rows } = await sql<BackgroundRow>`
+    with open_changes as (
+      select c.offer_id, bool_or(m.state in ('sent', 'accepted')) as has_pending_command
+      from offer_changes c left join commands m on m.id = c.command_id
+      where c.account_id = ${run.accountId} and c.state in ('sending', 'unknown') and c.run_id <> ${run.runId}
+      group by c.offer_id
+    )
+    select ids.offer_id,
+      o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
+      o.ended_by, o.ended_by_for, o.ended_by_us_at, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,
+      e.offer_id is not null as is_excluded,
+      q.retry_at, q.available as quarantine_available, q.status as quarantine_status, q.target as quarantine_target,
+      c.offer_id is not null as has_unsettled_write,
+      coalesce(c.has_pending_command, false) as has_pending_command
+    from unnest(${offerIds}::text[]) as ids (offer_id)
+    left join offers o on o.account_id = ${run.accountId} and o.offer_id = ids.offer_id
+    left join excluded_offers e on e.account_id = ${run.accountId} and e.offer_id = ids.offer_id
+    left join quarantined_offers q on q.account_id = ${run.accountId} and q.offer_id = ids.offer_id
+    left join open_changes c on c.offer_id = ids.offer_id`.execute(db);
+  const byId = new Map(rows.map((row) => [row.offerId, toBackground(row, run.runId)]));
+  return (offerId) => byId.get(offerId) ?? UNKNOWN_OFFER;
+}
+
+function toBackground(row: BackgroundRow, runId: RunId): OfferBackground {
+  const { knownAvailable, knownAt, retryAt, quarantineAvailable, quarantineStatus, quarantineTarget } = row;
+  return {
+    memory: knownAvailable === null || knownAt === null ? null : { ...row, knownAvailable, knownAt },
+    isExcluded: row.isExcluded,
+    quarantine:
+      retryAt === null || quarantineAvailable === null || quarantineStatus === null || quarantineTarget === null
+        ? null
+        : { retryAt, available: quarantineAvailable, status: quarantineStatus, target: quarantineTarget },
+    isCounted: row.lastRunId === runId,
+  };
+}
+
+/** Stock of these SKUs, summed over warehouses; a SKU without a row is absent, which is not 0. */
+export async function readStock(db: Db, skus: readonly Sku[]): Promise<ReadonlyMap<Sku, StockLevel>> {
+  const { rows } = await sql<StockLevel>`
+    select sku, least(sum(quantity), 2147483647)::integer as quantity, max(updated_at) as updated_at
+    from stock_levels where sku = any(${[...new Set(skus)]}::text[]) group by sku`.execute(db);
+  return new Map(rows.map((row) => [row.sku, row]));
+}
+
+/** The database's clock: the only one that is compared with `updated_at` of the stock. */
+export async function readDatabaseTime(db: Db): Promise<Date> {
+  const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db);
+  const [row] = rows;
+  if (row === undefined) throw new Error('the database did not tell its time');
+  return row.now;
+}
+
+/** One offer as a scan saw it and judged it. */
+export interface ScannedOffer {
+  readonly offer: ListedOffer;
+  /** From before the offer was requested. */
+  readonly seenAt: Date;
+  readonly bucket: 'skipped' | 'in_sync' | 'pending' | 'change';
+  readonly reason: string | null;
+  /** Set when it was asked of the offer itself. */
+  readonly endedBy: EndedBy | null;
+  readonly unbookedSince: Date | null;
+  readonly unbookedStockAt: Date | null;
+  readonly hasStock: boolean;
+  readonly change: {
+    readonly kind: ChangeKind;
+    readonly state: 'planned' | 'held';
+    readonly reason: string | null;
+    readonly target: number;
+  } | null;
+}
+
+/**
+ * Stores a part of a scan: what the offers are now and which changes they need, in one transaction, so that an offer
+ * counts as seen exactly when its change is planned.
+ */
+export async function recordScan(
+  db: Db,
+  run: { accountId: AccountId; runId: RunId },
+  scanned: readonly ScannedOffer[],
+): Promise<void> {
+  if (scanned.length === 0) return;
+  const column = <Value>(read: (row: ScannedOffer) => Value): Value[] => scanned.map(read);
+  await db.transaction().execute(async (trx) => {
+    await sql`
+      insert into offers as o (account_id, offer_id, sku, name, format, status, available, sold, is_fulfillment,
+        ended_at, ended_by, ended_by_for, known_available, known_at, unbooked_since, unbooked_stock_at, had_stock,
+        last_run_id, bucket, reason, seen_at)
+      select ${run.accountId}, u.offer_id, u.sku, u.name, u.format, u.status, u.available, u.sold, u.is_fulfillment,
+        u.ended_at, u.ended_by, case when u.ended_by is not null then u.ended_at end, u.available, u.seen_at,
+        u.unbooked_since, u.unbooked_stock_at, u.had_stock, ${run.runId}, u.bucket, u.reason, u.seen_at
+      from unnest(
+        ${column((row) => row.offer.offerId)}::text[], ${column((row) => row.offer.sku)}::text[],
+        ${column((row) => row.offer.name)}::text[], ${column((row) => row.offer.format)}::text[],
+        ${column((row) => row.offer.status)}::text[], ${column((row) => row.offer.available)}::integer[],
+        ${column((row) => row.offer.sold)}::integer[], ${column((row) => row.offer.isFulfillment)}::boolean[],
+        ${column((row) => row.offer.endedAt)}::timestamptz[], ${column((row) => row.endedBy)}::text[],
+        ${column((row) => row.unbookedSince?.toISOString() ?? null)}::timestamptz[],
+        ${column((row) => row.unbookedStockAt?.toISOString() ?? null)}::timestamptz[],
+        ${column((row) => row.hasStock)}::boolean[], ${column((row) => row.bucket)}::text[],
+        ${column((row) => row.reason)}::text[], ${column((row) => row.seenAt.toISOString())}::timestamptz[]
+      ) as u (offer_id, sku, name, format, status, available, sold, is_fulfillment, ended_at, ended_by,
+        unbooked_since, unbooked_stock_at, had_stock, bucket, reason, seen_at)
+      on conflict (account_id, offer_id) do update set
+        sku = excluded.sku, name = excluded.name, format = excluded.format, status = excluded.status,
+        available = excluded.available, sold = excluded.sold, is_fulfillment = excluded.is_fulfillment,
+        ended_at = excluded.ended_at,
+        ended_by = coalesce(excluded.ended_by, o.ended_by),
+        ended_by_for = coalesce(excluded.ended_by_for, o.ended_by_for),
+        known_available = excluded.known_available, known_at = excluded.known_at,
+        unbooked_since = excluded.unbooked_since, unbooked_stock_at = excluded.unbooked_stock_at,
+        had_stock = o.had_stock or excluded.had_stock,
+        last_run_id = excluded.last_run_id, bucket = excluded.bucket, reason = excluded.reason,
+        seen_at = excluded.seen_at`.execute(trx);
+    // What this run has seen answers what earlier runs left open, except where a command is still at work.
+    await sql`
+      update offer_changes c set state = case when c.value_sent = u.available then 'confirmed' else 'superseded' end,
+        reason = 'read_later', settled_at = clock_timestamp()
+      from unnest(${column((row) => row.offer.offerId)}::text[], ${column((row) => row.offer.available)}::integer[])
+        as u (offer_id, available)
+      where c.account_id = ${run.accountId} and c.offer_id = u.offer_id and c.run_id <> ${run.runId}
+        and c.state in ('sending', 'unknown')
+        and not exists (select 1 from commands m where m.id = c.command_id and m.state in ('sent', 'accepted'))`.execute(
+      trx,
+    );
+    const changes = scanned.flatMap((row) => (row.change === null ? [] : [{ ...row, change: row.change }]));
+    if (changes.length === 0) return;
+    await trx
+      .insertInto('offerChanges')
+      .values(
+        changes.map(({ offer, change }) => ({
+          runId: run.runId,
+          offerId: offer.offerId,
+          accountId: run.accountId,
+          sku: offer.sku ?? '',
+          kind: change.kind,
+          state: change.state,
+          reason: change.reason,
+          valueBefore: offer.available,
+          statusBefore: offer.status,
+          target: change.target,
+        })),
+      )
+      .onConflict((conflict) => conflict.columns(['runId', 'offerId']).doNothing())
+      .execute();
+  });
+}
