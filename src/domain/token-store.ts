@@ -41,9 +41,18 @@ export interface TokenStore {
   pauseForLogin(accountId: AccountId, reason: string): Promise<void>;
   /** The seller the account is bound to; null: not bound yet. */
   readSeller(accountId: AccountId): Promise<SellerId | null>;
-  /** `bound`: first use. `same`: already this one. `other_seller`, `taken`: refused, nothing written. */
+  /**
+   * `bound`: first use. `same`: already this one. `other_seller`, `taken`: refused, nothing written. `generation`: the
+   * stored pair that told the seller; it counts as checked from then on.
+   */
   bindSeller(
     accountId: AccountId,
     seller: { sellerId: SellerId; login: string },
-  ): Promise<{ kind: 'bound' | 'same' } | { kind: 'other_seller'; boundTo: string } | { kind: 'taken'; by: AccountId }>;
+    generation?: number,
+  ): Promise<SellerBinding>;
 }
+
+export type SellerBinding =
+  | { readonly kind: 'bound' | 'same' }
+  | { readonly kind: 'other_seller'; readonly boundTo: string }
+  | { readonly kind: 'taken'; readonly by: AccountId };

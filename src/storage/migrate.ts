@@ -1,9 +1,13 @@
 import { Migrator, type Migration } from 'kysely';
 import { openDatabase, type Db } from './database.js';
 import * as initial from './migrations/0001-initial.js';
+import * as tokenSellerChecked from './migrations/0002-token-seller-checked.js';
 
 /** Every migration by name, in order; only added to, never changed once released. */
-const MIGRATIONS: Record<string, Migration> = { '0001-initial': initial };
+const MIGRATIONS: Record<string, Migration> = {
+  '0001-initial': initial,
+  '0002-token-seller-checked': tokenSellerChecked,
+};
 
 function migratorFor(db: Db): Migrator {
   return new Migrator({ db, provider: { getMigrations: () => Promise.resolve(MIGRATIONS) } });

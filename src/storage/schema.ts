@@ -53,6 +53,7 @@ export interface AccountTokensTable {
   accessExpiresAt: Date;
   storedAt: Timestamp;
   refreshStartedAt: Date | null;
+  sellerChecked: Generated<boolean>;
 }
 
 export interface StockLevelsTable {

@@ -1,0 +1,271 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import got, { RequestError, TimeoutError, type Response } from 'got';
+import { SyncError, type SyncErrorType } from '../domain/errors.js';
+import type { AccountId, OfferId } from '../domain/ids.js';
+import type { Call } from '../domain/marketplace.js';
+import { LimiterUnavailable, type Quota, type RateLimiter } from '../rate-limit/limiter.js';
+import { transportError, type AnswerKind } from './errors.js';
+import { toTraceId } from './redact.js';
+import { RequestGate } from './request-gate.js';
+import { parseRetryAfter } from './retry-after.js';
+import { createStopCheck } from './stop-check.js';
+
+export const PUBLIC_MEDIA_TYPE = 'application/vnd.allegro.public.v1+json';
+export const BETA_MEDIA_TYPE = 'application/vnd.allegro.beta.v1+json';
+
+/** Asked before every write; it may be cached for 2 s here, so that a stop is obeyed within 5 s. */
+export interface StopSwitch {
+  isStopped(): Promise<boolean>;
+}
+
+/** What is told of every request, sent or not, for logs and metrics. Holds no secret. */
+export interface RequestReport {
+  readonly operation: string;
+  readonly accountId: AccountId | null;
+  readonly method: HttpRequest['method'];
+  /** The path's template, as `/sale/product-offers/{offerId}`. */
+  readonly route: string;
+  /** null: not sent, or not answered. */
+  readonly status: number | null;
+  /** From sending to the complete answer; 0 when it was not sent. */
+  readonly durationMs: number;
+  readonly permitWaitMs: number;
+  readonly traceId: string | null;
+  readonly offerId?: OfferId;
+  readonly runId?: string;
+  readonly error?: SyncErrorType;
+}
+
+export interface HttpClientOptions {
+  /** Without a slash at the end. */
+  readonly apiUrl: string;
+  readonly authUrl: string;
+  /** `AppName/1.0.0 (+https://…)`; Allegro rejects requests without it (#13126). */
+  readonly userAgent: string;
+  readonly limiter: Pick<RateLimiter, 'acquire' | 'penalise' | 'answered'>;
+  readonly stopSwitch: StopSwitch;
+  readonly onRequest?: (report: RequestReport) => void;
+  /** Requests in flight of this process, the wait for their permits included. Default 100. */
+  readonly maxInFlight?: number;
+  /** How long a permit is waited for before the caller is told to come back. Default 2000. */
+  readonly maxInlineWaitMs?: number;
+  /** Multiplies all time-outs; tests make it small. Default 1. */
+  readonly timeoutFactor?: number;
+}
+
+export interface HttpRequest {
+  readonly operation: string;
+  readonly kind: AnswerKind;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
+  readonly host: 'api' | 'auth';
+  readonly route: string;
+  /** With its query, everything encoded. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly quotas: readonly Quota[];
+  readonly call: Pick<Call, 'priority' | 'signal' | 'runId'> & { readonly accountId: AccountId | null };
+  readonly offerId?: OfferId;
+  readonly timeoutMs: number;
+  /** A longer body is refused. */
+  readonly maxBytes: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly traceId: string | null;
+  /** null: no `Retry-After`. */
+  readonly retryAfterMs: number | null;
+  readonly location: string | null;
+}
+
+/**
+ * The one way to Allegro. Each request is sent once, with a permit taken at that moment; what to do next is the
+ * caller's. Answers of any status but 429 are returned.
+ *
+ * `send` throws SyncErrors without a cause (got's errors hold the Authorization header): `RateLimited` (no permit within
+ * 2 s, or a 429), `DependencyUnavailable` (no limiter), `WritesStopped`, `MarketplaceUnavailable`, `OutcomeUnknown`,
+ * `InvalidAnswer` (body too long); or the signal's reason when it is aborted before a write is on its way.
+ */
+export interface HttpClient {
+  send(request: HttpRequest): Promise<HttpAnswer>;
+  /** Closes idle connections. */
+  close(): void;
+}
+
+/** Establishing a connection takes less than a second or fails. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Without `Retry-After`: the block of a Client ID lasts a minute (FAQ). */
+const BLOCK_MS = 60_000;
+
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const gate = new RequestGate(options.maxInFlight ?? 100);
+  const checkStop = createStopCheck(options.stopSwitch);
+  const agents = {
+    http: new HttpAgent({ keepAlive: true }),
+    https: new HttpsAgent({ keepAlive: true }),
+  };
+  const bases = { api: options.apiUrl, auth: options.authUrl };
+  const factor = options.timeoutFactor ?? 1;
+
+  async function takePermit(request: HttpRequest): Promise<{ waitMs: number; isProbe: boolean }> {
+    const { priority, signal, accountId } = request.call;
+    const startedAt = performance.now();
+    for (;;) {
+      const permit = await options.limiter.acquire(request.quotas, {
+        signal,
+        priority,
+        maxInlineWaitMs: options.maxInlineWaitMs,
+        party: accountId ?? undefined,
+      });
+      if (permit.kind === 'refused') {
+        throw new SyncError('RateLimited', `${request.operation}: no permit of "${permit.scope}" yet.`, {
+          retryInMs: permit.retryInMs,
+          scope: permit.scope,
+        });
+      }
+      if (isWrite(request)) await checkStop();
+      if (permit.isFresh()) return { waitMs: Math.round(performance.now() - startedAt), isProbe: permit.probe };
+    }
+  }
+
+  async function exchange(request: HttpRequest): Promise<Response<string>> {
+    // A write on its way is not called back: its outcome would be unknown.
+    const signal = isWrite(request) ? undefined : request.call.signal;
+    const promise = got(bases[request.host] + request.path, {
+      method: request.method,
+      headers: { ...request.headers, 'user-agent': options.userAgent },
+      ...(request.body === undefined ? {} : { body: request.body }),
+      ...(signal === undefined ? {} : { signal }),
+      agent: agents,
+      retry: { limit: 0 },
+      followRedirect: false,
+      throwHttpErrors: false,
+      timeout: { request: request.timeoutMs * factor, connect: CONNECT_TIMEOUT_MS * factor },
+    });
+    let isTooLong = false;
+    void promise.on('downloadProgress', ({ transferred }) => {
+      if (transferred <= request.maxBytes || isTooLong) return;
+      isTooLong = true;
+      promise.cancel();
+    });
+    try {
+      return await promise;
+    } catch (error) {
+      if (isTooLong) {
+        throw new SyncError('InvalidAnswer', `${request.operation}: Allegro's answer is longer than expected.`);
+      }
+      signal?.throwIfAborted();
+      throw toTransportError(error, request);
+    }
+  }
+
+  /** Who is blocked and for how long is Redis' to know; when it is away the caller waits all the same. */
+  async function tellBlock(request: HttpRequest, retryAfterMs: number | null): Promise<never> {
+    await options.limiter.penalise(request.quotas, retryAfterMs).catch(() => undefined);
+    throw new SyncError('RateLimited', `${request.operation}: Allegro has had too many requests (429).`, {
+      status: 429,
+      retryInMs: retryAfterMs ?? BLOCK_MS,
+      scope: request.quotas[1]?.scope ?? 'app',
+    });
+  }
+
+  async function sendNow(request: HttpRequest, report: Report): Promise<HttpAnswer> {
+    if (isWrite(request)) await checkStop();
+    const permit = await takePermit(request);
+    report.permitWaitMs = permit.waitMs;
+    const sentAt = performance.now();
+    const response = await exchange(request).finally(() => {
+      report.durationMs = Math.round(performance.now() - sentAt);
+    });
+    const answer: HttpAnswer = {
+      status: response.statusCode,
+      body: response.body,
+      traceId: toTraceId(response.headers['trace-id']),
+      retryAfterMs: parseRetryAfter(response.headers['retry-after']),
+      location: response.headers.location ?? null,
+    };
+    report.status = answer.status;
+    report.traceId = answer.traceId;
+    if (answer.status === 429) return tellBlock(request, answer.retryAfterMs);
+    if (permit.isProbe) await options.limiter.answered(request.quotas).catch(() => undefined);
+    return answer;
+  }
+
+  return {
+    async send(request) {
+      const report: Report = { status: null, durationMs: 0, permitWaitMs: 0, traceId: null };
+      let error: SyncErrorType | undefined;
+      try {
+        return await gate.run(request.call, () => sendNow(request, report));
+      } catch (thrown) {
+        const clean = cleanError(thrown, request);
+        if (clean instanceof SyncError) error = clean.type;
+        throw clean;
+      } finally {
+        options.onRequest?.({
+          operation: request.operation,
+          accountId: request.call.accountId,
+          method: request.method,
+          route: request.route,
+          ...report,
+          ...(request.offerId === undefined ? {} : { offerId: request.offerId }),
+          ...(request.call.runId === undefined ? {} : { runId: request.call.runId }),
+          ...(error === undefined ? {} : { error }),
+        });
+      }
+    },
+    close() {
+      agents.http.destroy();
+      agents.https.destroy();
+    },
+  };
+}
+
+interface Report {
+  status: number | null;
+  durationMs: number;
+  permitWaitMs: number;
+  traceId: string | null;
+}
+
+/** Writes to offers; OAuth's POSTs change nothing that is for sale. */
+function isWrite(request: HttpRequest): boolean {
+  return request.kind === 'offer_write' || request.kind === 'command_write';
+}
+
+/** Errors of a connection that was never made: the request has not been sent. */
+const NOT_CONNECTED = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+]);
+
+function toTransportError(error: unknown, request: HttpRequest): SyncError {
+  if (error instanceof TimeoutError) {
+    return transportError(error.event === 'connect' ? 'unreachable' : 'timeout', isWrite(request), request.operation);
+  }
+  const isUnreachable = error instanceof RequestError && NOT_CONNECTED.has(error.code);
+  return transportError(isUnreachable ? 'unreachable' : 'cut', isWrite(request), request.operation);
+}
+
+/** Nothing but SyncErrors and the caller's own reason to stop may leave: other errors may hold what was sent. */
+function cleanError(error: unknown, request: HttpRequest): unknown {
+  if (error instanceof SyncError) return error;
+  if (request.call.signal?.aborted === true) return request.call.signal.reason;
+  if (error instanceof LimiterUnavailable) {
+    return new SyncError('DependencyUnavailable', 'The rate limiter cannot be asked: Redis does not answer.');
+  }
+  // A quota that cannot be kept and the like: a fault of ours, whose message holds no header.
+  if (error instanceof RangeError) return error;
+  return new SyncError('DependencyUnavailable', `${request.operation}: the request could not be prepared.`);
+}

@@ -1,0 +1,188 @@
+import { sql } from 'kysely';
+import { toAccountId, toSellerId, type AccountId } from '../domain/ids.js';
+import type { SellerBinding, StoredTokens, TokenPair, TokenStore } from '../domain/token-store.js';
+import { withAdvisoryLock } from './advisory-lock.js';
+import { withDatabaseErrors } from './database-errors.js';
+import type { Db } from './database.js';
+import type { Encryption } from './encryption.js';
+
+export interface TokenStoreOptions {
+  readonly db: Db;
+  /** For the refresh lock's own connections. */
+  readonly databaseUrl: string;
+  readonly encryption: Encryption;
+}
+
+/** Tells pauses that a login ends from those that a person made. */
+export const LOGIN_NEEDED = 'login needed: ';
+
+/** Tokens in `account_tokens`, encrypted. Throws SyncError DependencyUnavailable when PostgreSQL is away. */
+export function createTokenStore({ db, databaseUrl, encryption }: TokenStoreOptions): TokenStore {
+  function encrypted(accountId: AccountId, pair: TokenPair) {
+    return {
+      keyId: encryption.keyId,
+      accessToken: encryption.encrypt(accountId, pair.accessToken),
+      refreshToken: encryption.encrypt(accountId, pair.refreshToken),
+      accessExpiresAt: pair.accessExpiresAt,
+      refreshStartedAt: null,
+    };
+  }
+
+  async function read(accountId: AccountId): Promise<StoredTokens | null> {
+    const row = await db.selectFrom('accountTokens').selectAll().where('accountId', '=', accountId).executeTakeFirst();
+    if (row === undefined) return null;
+    return {
+      accessToken: encryption.decrypt(accountId, { keyId: row.keyId, bytes: row.accessToken }),
+      refreshToken: encryption.decrypt(accountId, { keyId: row.keyId, bytes: row.refreshToken }),
+      accessExpiresAt: row.accessExpiresAt,
+      generation: row.generation,
+      storedAt: row.storedAt,
+      refreshStartedAt: row.refreshStartedAt,
+      isSellerChecked: row.sellerChecked,
+    };
+  }
+
+  /** One statement each, so that no other pair can come in between. */
+  async function replace(
+    accountId: AccountId,
+    expectedGeneration: number | null,
+    pair: TokenPair,
+    origin: 'login' | 'refresh',
+  ): Promise<boolean> {
+    const values = encrypted(accountId, pair);
+    if (expectedGeneration === null) {
+      const inserted = await db
+        .insertInto('accountTokens')
+        .values({ ...values, accountId, generation: 1 })
+        .onConflict((conflict) => conflict.column('accountId').doNothing())
+        .returning('generation')
+        .executeTakeFirst();
+      return inserted !== undefined;
+    }
+    const updated = await db
+      .updateTable('accountTokens')
+      .set((eb) => ({
+        ...values,
+        generation: eb('generation', '+', 1),
+        storedAt: sql<Date>`now()`,
+        ...(origin === 'login' ? { sellerChecked: false } : {}),
+      }))
+      .where('accountId', '=', accountId)
+      .where('generation', '=', expectedGeneration)
+      .executeTakeFirst();
+    return updated.numUpdatedRows > 0n;
+  }
+
+  async function endLoginPause(accountId: AccountId): Promise<void> {
+    await db
+      .updateTable('accounts')
+      .set({ pausedReason: null, pausedAt: null })
+      .where('id', '=', accountId)
+      .where('pausedReason', 'like', `${LOGIN_NEEDED}%`)
+      .execute();
+  }
+
+  /** The unique index on the seller decides between two accounts that are bound at the same time. */
+  async function bindSeller(
+    accountId: AccountId,
+    seller: { sellerId: string; login: string },
+    generation: number | undefined,
+  ): Promise<SellerBinding> {
+    const account = await db
+      .selectFrom('accounts')
+      .select('sellerId')
+      .where('id', '=', accountId)
+      .executeTakeFirstOrThrow(() => new Error(`there is no account "${accountId}"`));
+    if (account.sellerId !== null && account.sellerId !== seller.sellerId) {
+      return { kind: 'other_seller', boundTo: account.sellerId };
+    }
+    try {
+      await db
+        .updateTable('accounts')
+        .set({ sellerId: seller.sellerId, sellerLogin: seller.login })
+        .where('id', '=', accountId)
+        .where((eb) => eb.or([eb('sellerId', 'is', null), eb('sellerId', '=', seller.sellerId)]))
+        .execute();
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      const holder = await db
+        .selectFrom('accounts')
+        .select('id')
+        .where('sellerId', '=', seller.sellerId)
+        .executeTakeFirst();
+      return { kind: 'taken', by: toAccountId(holder?.id ?? accountId) };
+    }
+    if (generation !== undefined) {
+      await db
+        .updateTable('accountTokens')
+        .set({ sellerChecked: true })
+        .where('accountId', '=', accountId)
+        .where('generation', '=', generation)
+        .execute();
+    }
+    return { kind: account.sellerId === null ? 'bound' : 'same' };
+  }
+
+  return {
+    read: (accountId) => withDatabaseErrors(() => read(accountId)),
+    withRefreshLock: (accountId, work) =>
+      withAdvisoryLock(databaseUrl, { space: 'token refresh', name: accountId }, work),
+    markRefreshStarted: (accountId, generation) =>
+      withDatabaseErrors(async () => {
+        await db
+          .updateTable('accountTokens')
+          // The first start is kept: the used token stays valid for 60 s from then.
+          .set({ refreshStartedAt: sql<Date>`coalesce(refresh_started_at, now())` })
+          .where('accountId', '=', accountId)
+          .where('generation', '=', generation)
+          .execute();
+      }),
+    replace: (accountId, expectedGeneration, pair, origin = 'login') =>
+      withDatabaseErrors(async () => {
+        const isStored = await replace(accountId, expectedGeneration, pair, origin);
+        if (isStored && origin === 'login') await endLoginPause(accountId);
+        return isStored;
+      }),
+    pauseForLogin: (accountId, reason) =>
+      withDatabaseErrors(async () => {
+        await db
+          .updateTable('accounts')
+          .set({ pausedReason: `${LOGIN_NEEDED}${reason}`, pausedAt: new Date() })
+          .where('id', '=', accountId)
+          .where('pausedReason', 'is', null)
+          .execute();
+      }),
+    readSeller: (accountId) =>
+      withDatabaseErrors(async () => {
+        const row = await db.selectFrom('accounts').select('sellerId').where('id', '=', accountId).executeTakeFirst();
+        return row?.sellerId == null ? null : toSellerId(row.sellerId);
+      }),
+    bindSeller: (accountId, seller, generation) => withDatabaseErrors(() => bindSeller(accountId, seller, generation)),
+  };
+}
+
+/**
+ * Encrypts anew what was encrypted with an earlier key: the last step of a key rotation.
+ * @returns how many accounts' tokens were encrypted anew
+ */
+export async function reencryptTokens({ db, encryption }: Pick<TokenStoreOptions, 'db' | 'encryption'>): Promise<number> {
+  const rows = await db.selectFrom('accountTokens').selectAll().where('keyId', '!=', encryption.keyId).execute();
+  let count = 0;
+  for (const row of rows) {
+    const accountId = toAccountId(row.accountId);
+    const anew = (bytes: Buffer): Buffer =>
+      encryption.encrypt(accountId, encryption.decrypt(accountId, { keyId: row.keyId, bytes }));
+    const updated = await db
+      .updateTable('accountTokens')
+      .set({ keyId: encryption.keyId, accessToken: anew(row.accessToken), refreshToken: anew(row.refreshToken) })
+      .where('accountId', '=', accountId)
+      .where('generation', '=', row.generation)
+      .executeTakeFirst();
+    count += Number(updated.numUpdatedRows);
+  }
+  return count;
+}
+
+function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '23505';
+}
