@@ -70,6 +70,7 @@ class SharedRateLimiter implements RateLimiter {
   private readonly heartbeat: NodeJS.Timeout;
   private epoch: string | null = null;
   private outstanding = 0;
+  private pumpIsDue = false;
   private horizonMs = 0;
   private wakeUp: NodeJS.Timeout | undefined;
 
@@ -106,7 +107,7 @@ class SharedRateLimiter implements RateLimiter {
       };
       options.signal?.addEventListener('abort', waiter.abort, { once: true });
       this.line.add(waiter);
-      this.pump();
+      this.pumpSoon();
     });
   }
 
@@ -169,9 +170,17 @@ class SharedRateLimiter implements RateLimiter {
     this.script.close();
   }
 
+  /** Answers come in batches; one look at the line serves all of them. */
+  private pumpSoon(): void {
+    if (this.pumpIsDue) return;
+    this.pumpIsDue = true;
+    queueMicrotask(() => this.pump());
+  }
+
   /** Asks for whoever is next while there is somebody who may go and the permits taken so far lie near. */
   private pump(): void {
     const now = performance.now();
+    this.pumpIsDue = false;
     while (
       this.outstanding < MIN_OUTSTANDING ||
       (this.outstanding < MAX_OUTSTANDING && this.horizonMs < now + LOOK_AHEAD_MS)
@@ -186,7 +195,7 @@ class SharedRateLimiter implements RateLimiter {
         })
         .finally(() => {
           this.outstanding -= 1;
-          this.pump();
+          this.pumpSoon();
         });
     }
     this.refuseOverdue(now);

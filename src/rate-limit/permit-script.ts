@@ -36,14 +36,15 @@ local epoch, ready, offset = state[1], tonumber(state[3]) or 0, tonumber(state[4
 local last, known = tonumber(state[5]) or 0, tonumber(state[6]) or 0
 now = now + offset
 if now < last then offset = offset + last - now; now = last end
-if not epoch or state[2] ~= run then epoch, ready, known = newEpoch, now + pause, last end
-redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', run, 'ready', int(ready), 'offset', int(offset), 'last', int(now), 'known', int(known))
+if not epoch or state[2] ~= run then
+  epoch, ready, known = newEpoch, now + pause, last
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', run, 'ready', int(ready), 'known', int(known))
+end
+redis.call('HSET', KEYS[1], 'offset', int(offset), 'last', int(now))
 redis.call('PEXPIRE', KEYS[1], DAY_MS)
 local answer = { epoch, int(now - known) }
 
 -- The quotas as they stand.
-local RING = {}
-for i = 1, BUCKETS do RING[i] = 'r' .. (i - 1) end
 local quotas = {}
 for i = 2, #KEYS do
   local at = 6 + (i - 2) * 5
@@ -65,8 +66,10 @@ end
 
 -- Buckets of a quota that may hold a permit later than the given time, oldest first, and their weight together.
 local function spentSince(q, time)
+  local ring = {}
+  for i = 1, BUCKETS do ring[i] = 'r' .. (i - 1) end
   local oldest, total, found = math.floor(time / q.bucket), 0, {}
-  for _, entry in ipairs(redis.call('HMGET', q.key, unpack(RING))) do
+  for _, entry in ipairs(redis.call('HMGET', q.key, unpack(ring))) do
     if entry then
       local number, weight = string.match(entry, '(%d+):(%d+)')
       number, weight = tonumber(number), tonumber(weight)
