@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { startLocalStack, type LocalStack } from '../src/local/stack.js';
+import { waitForStopRequest } from '../src/local/stop-request.js';
 import { SetUpError } from '../src/local/system.js';
 import { closingLine, judge, readAllowedSkips, readJestResult, type Verdict } from './run-verdict.js';
 import { assertRedisIsUnused, createTemplateDatabase } from './server-preparation.js';
@@ -92,13 +93,11 @@ async function run(jestArgs: readonly string[]): Promise<Verdict> {
   }
 }
 
-// While jest runs, it is jest that ends, and we after it; before that and after, the exit hooks stop the servers.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    if (jest === undefined) process.exit(130);
-    jest.kill(signal);
-  });
-}
+// While jest runs, it is jest that ends, and we after it; before that, the exit hooks stop what was started.
+void waitForStopRequest().then(() => {
+  if (jest === undefined) process.exit(130);
+  jest.kill('SIGINT');
+});
 
 const verdict = await run(process.argv.slice(2));
 for (const problem of verdict.problems) console.error(problem);

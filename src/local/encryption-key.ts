@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
@@ -9,11 +10,14 @@ import { join } from 'node:path';
 export async function readOrMakeEncryptionKey(directory: string): Promise<string> {
   const file = join(directory, 'token-encryption-key');
   await mkdir(directory, { recursive: true });
-  try {
-    // "wx" fails where the file exists: of two runs that start at once, one makes the key and both read it.
-    await writeFile(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  if (!existsSync(file)) {
+    // Of two runs that start at once, one gives the file its name, complete; both read that one.
+    const own = `${file}.${randomBytes(6).toString('hex')}`;
+    await writeFile(own, randomBytes(32).toString('base64'), { mode: 0o600 });
+    await link(own, file).catch((error: unknown) => {
+      if (!existsSync(file)) throw error;
+    });
+    await rm(own);
   }
   return (await readFile(file, 'utf8')).trim();
 }

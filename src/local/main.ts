@@ -1,15 +1,18 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 import { formatEnvFile, LOCAL_ENV_FILE } from '../env-file.js';
 import { migrateToLatest } from '../storage/migrate.js';
 import { readOrMakeEncryptionKey } from './encryption-key.js';
 import { stopLeftovers } from './process-record.js';
 import { startLocalStack, type LocalStack } from './stack.js';
+import { waitForStopRequest } from './stop-request.js';
 import { SetUpError } from './system.js';
 
-const LOCAL_DIRECTORY = dirname(LOCAL_ENV_FILE);
+/** `.local`, where the other commands look; an argument names another directory. */
+const LOCAL_DIRECTORY = resolve(process.argv[2] ?? dirname(LOCAL_ENV_FILE));
 const DATA_DIRECTORY = join(LOCAL_DIRECTORY, 'data');
+const ENV_FILE = join(LOCAL_DIRECTORY, 'env');
 
 function print(line: string): void {
   console.log(line);
@@ -24,29 +27,12 @@ async function writeEnvFile(stack: LocalStack): Promise<void> {
     REDIS_URL: stack.redisUrl,
     TOKEN_ENCRYPTION_KEY: process.env['TOKEN_ENCRYPTION_KEY'] ?? (await readOrMakeEncryptionKey(LOCAL_DIRECTORY)),
   });
-  await writeFile(`${LOCAL_ENV_FILE}.new`, text, { mode: 0o600 });
-  await rename(`${LOCAL_ENV_FILE}.new`, LOCAL_ENV_FILE);
-}
-
-/** Resolves at the first Ctrl-C; a second one ends the process at once (the servers are told to stop even so). */
-function waitForStop(): Promise<void> {
-  return new Promise((resolve) => {
-    // Where all three servers are somebody else's, nothing but this keeps the process alive.
-    const staysAlive = setInterval(() => undefined, 60_000);
-    let isStopping = false;
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        if (isStopping) process.exit(130);
-        isStopping = true;
-        clearInterval(staysAlive);
-        resolve();
-      });
-    }
-  });
+  await writeFile(`${ENV_FILE}.new`, text, { mode: 0o600 });
+  await rename(`${ENV_FILE}.new`, ENV_FILE);
 }
 
 async function run(): Promise<void> {
-  const stop = waitForStop();
+  const stop = waitForStopRequest();
   let isStarted = false;
   void stop.then(() => {
     // Servers and builds that were begun are told to stop by the exit hooks.
@@ -54,7 +40,7 @@ async function run(): Promise<void> {
   });
   await mkdir(LOCAL_DIRECTORY, { recursive: true });
   await stopLeftovers(DATA_DIRECTORY, print);
-  await rm(LOCAL_ENV_FILE, { force: true });
+  await rm(ENV_FILE, { force: true });
 
   const stack = await startLocalStack({ dataDir: DATA_DIRECTORY, preferUsualPorts: true, print });
   isStarted = true;
@@ -67,10 +53,10 @@ async function run(): Promise<void> {
     await stop;
   } finally {
     print('\nStopping');
-    await rm(LOCAL_ENV_FILE, { force: true });
+    await rm(ENV_FILE, { force: true });
     await stack.stop();
   }
-  print('Stopped; the data stays under .local/data');
+  print(`Stopped; the data stays in ${DATA_DIRECTORY}`);
 }
 
 run().then(

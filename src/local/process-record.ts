@@ -78,10 +78,12 @@ function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 async function stopLeftover(server: RecordedServer): Promise<void> {
+  // A process loses its command line shortly before its ports and files: only its end counts as the end.
+  const hasEnded = (): boolean => !isStillRunning(server);
   signal(server.pid, server.stopSignal);
-  if (await waitUntil(() => !isOurs(server), STOP_PATIENCE_MS)) return;
+  if (await waitUntil(hasEnded, STOP_PATIENCE_MS)) return;
   signal(server.pid, 'SIGKILL');
-  await waitUntil(() => !isOurs(server), STOP_PATIENCE_MS);
+  await waitUntil(hasEnded, STOP_PATIENCE_MS);
 }
 
 /**

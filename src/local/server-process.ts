@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import type { ProcessRecord } from './process-record.js';
-import type { System } from './system.js';
+import type { Print, System } from './system.js';
 import { waitUntil } from './wait-until.js';
 
 /** Long enough for a first start on a machine that is building something else at the same time. */
@@ -13,6 +13,7 @@ const STOP_PATIENCE_MS = 15_000;
 export interface ServerProcessOptions {
   system: System;
   record: ProcessRecord;
+  print: Print;
   /** As people call it: "PostgreSQL". */
   name: string;
   program: string;
@@ -80,6 +81,7 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null): string
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
   const child = spawnServer(options);
   let end: string | undefined;
+  let isExpectedToRun = false;
   const killAtExit = (): void => {
     child.kill(options.stopSignal);
   };
@@ -90,6 +92,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     });
     child.once('exit', (code, signal) => {
       end ??= describeEnd(code, signal);
+      if (isExpectedToRun) options.print(`${options.name} ${end}, unasked; its log is ${options.logFile}`);
       process.off('exit', killAtExit);
       resolve();
     });
@@ -105,6 +108,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   options.record.add({ pid, program: basename(options.program), stopSignal: options.stopSignal });
 
   const stop = async (): Promise<void> => {
+    isExpectedToRun = false;
     if (end !== undefined) return;
     child.kill(options.stopSignal);
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_PATIENCE_MS);
@@ -117,7 +121,10 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     hasEnded: () => end !== undefined,
     async waitUntilReady(isReady) {
       const isUp = await waitUntil(async () => end !== undefined || (await isReady()), START_PATIENCE_MS);
-      if (end === undefined && isUp) return;
+      if (end === undefined && isUp) {
+        isExpectedToRun = true;
+        return;
+      }
       const what = end ?? `did not answer within ${START_PATIENCE_MS / 1000} s`;
       await stop();
       throw new Error(`${options.name} ${what}. Its log ends with:\n${endOfLog(options.logFile)}`);

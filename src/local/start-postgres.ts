@@ -7,7 +7,7 @@ import pg from 'pg';
 import { isOpenToOthers } from './open-path.js';
 import { startOnFreePorts } from './ports.js';
 import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.js';
-import { identifyProcess } from './process-identity.js';
+import { identifyProcess, isStillRunning } from './process-identity.js';
 import type { ProcessRecord } from './process-record.js';
 import type { RunningServer, ServerPlace } from './running-server.js';
 import { startServerProcess } from './server-process.js';
@@ -131,13 +131,10 @@ async function removeStaleLock(directory: string, program: string): Promise<void
   const lock = join(directory, 'postmaster.pid');
   if (!existsSync(lock)) return;
   const pid = Number(readFileSync(lock, 'utf8').split('\n')[0]);
-  const isPostmaster = (): boolean => {
-    const commandLine = identifyProcess(pid)?.commandLine ?? '';
-    return commandLine.includes(program) && commandLine.includes(directory);
-  };
-  if (Number.isSafeInteger(pid) && isPostmaster()) {
+  const found = Number.isSafeInteger(pid) ? identifyProcess(pid) : undefined;
+  if (found?.commandLine.includes(program) === true && found.commandLine.includes(directory)) {
     process.kill(pid, 'SIGINT');
-    if (!(await waitUntil(() => !isPostmaster(), 15_000))) {
+    if (!(await waitUntil(() => !isStillRunning(found), 15_000))) {
       throw new SetUpError(`A PostgreSQL (process ${pid}) still runs on ${directory} and does not stop.`);
     }
   }
@@ -185,6 +182,7 @@ export async function startPostgres(
     const server = await startServerProcess({
       system,
       record,
+      print,
       name: 'PostgreSQL',
       program: programs.postgres,
       args: ['-D', cluster.directory, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],

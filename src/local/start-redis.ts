@@ -58,6 +58,7 @@ export async function startRedis(
     const server = await startServerProcess({
       system,
       record,
+      print,
       name: 'Redis',
       program,
       args: [

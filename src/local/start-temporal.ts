@@ -104,6 +104,7 @@ export async function startTemporal(
     const server = await startServerProcess({
       system,
       record,
+      print,
       name: 'Temporal',
       program,
       args: [
