@@ -103,7 +103,13 @@ export const subjectTasksSchema = z.object({
 
 /** The tutorial shows the device flow's numbers as texts. */
 const seconds = z
-  .union([z.number(), z.string().regex(/^\d{1,9}$/, 'expected a number of seconds').transform(Number)])
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d{1,9}$/, 'expected a number of seconds')
+      .transform(Number),
+  ])
   .pipe(z.number().min(0).max(1_000_000_000));
 const secret = z.string().min(1);
 

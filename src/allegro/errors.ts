@@ -50,7 +50,8 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     type: 'ApplicationRefused',
     retry: 'final',
     sentence: 'Allegro does not accept the application: its Client ID or secret is wrong, or it was blocked.',
-    whatToDo: 'Compare ALLEGRO_CLIENT_ID, ALLEGRO_CLIENT_SECRET and ALLEGRO_ENVIRONMENT with apps.developer.allegro.pl.',
+    whatToDo:
+      'Compare ALLEGRO_CLIENT_ID, ALLEGRO_CLIENT_SECRET and ALLEGRO_ENVIRONMENT with apps.developer.allegro.pl.',
   },
   {
     id: 'too-many-requests',
@@ -80,7 +81,8 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     type: 'ApplicationRefused',
     retry: 'final',
     sentence: 'Allegro refuses the way this application asks for tokens.',
-    whatToDo: 'Check that the application is registered for the device flow, and its scopes, at apps.developer.allegro.pl.',
+    whatToDo:
+      'Check that the application is registered for the device flow, and its scopes, at apps.developer.allegro.pl.',
   },
   {
     id: 'token-not-accepted',
@@ -130,7 +132,8 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     type: 'AccountRefused',
     retry: 'final',
     sentence: 'Allegro does not let this account use this part of its API.',
-    whatToDo: 'Log in again with all scopes ("accounts authorize ID"); only business accounts may manage offers by the API.',
+    whatToDo:
+      'Log in again with all scopes ("accounts authorize ID"); only business accounts may manage offers by the API.',
   },
   {
     id: 'operation-unknown',
@@ -247,7 +250,8 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     type: 'OfferRejected',
     retry: 'final',
     sentence: 'Allegro checks the whole offer with every change, and something else in this offer is missing or wrong.',
-    whatToDo: 'Open the offer at Allegro, correct what the message names, save it; the stock follows with the next run.',
+    whatToDo:
+      'Open the offer at Allegro, correct what the message names, save it; the stock follows with the next run.',
   },
   {
     id: 'unknown-property',

@@ -43,7 +43,7 @@ export interface HttpClientOptions {
   readonly authUrl: string;
   /** `AppName/1.0.0 (+https://…)`; Allegro rejects requests without it (#13126). */
   readonly userAgent: string;
-  readonly limiter: Pick<RateLimiter, 'acquire' | 'penalise' | 'answered'>;
+  readonly limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered'>;
   readonly stopSwitch: StopSwitch;
   readonly onRequest?: (report: RequestReport) => void;
   /** Requests in flight of this process, the wait for their permits included. Default 100. */
@@ -91,6 +91,8 @@ export interface HttpAnswer {
  */
 export interface HttpClient {
   send(request: HttpRequest): Promise<HttpAnswer>;
+  /** How long a request with these quotas would wait now, taking nothing. @throws SyncError DependencyUnavailable */
+  peek(quotas: readonly Quota[]): Promise<{ waitMs: number; scope: string | null }>;
   /** Closes idle connections. */
   close(): void;
 }
@@ -145,16 +147,16 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       throwHttpErrors: false,
       timeout: { request: request.timeoutMs * factor, connect: CONNECT_TIMEOUT_MS * factor },
     });
-    let isTooLong = false;
+    const length = { isExceeded: false };
     void promise.on('downloadProgress', ({ transferred }) => {
-      if (transferred <= request.maxBytes || isTooLong) return;
-      isTooLong = true;
+      if (transferred <= request.maxBytes || length.isExceeded) return;
+      length.isExceeded = true;
       promise.cancel();
     });
     try {
       return await promise;
     } catch (error) {
-      if (isTooLong) {
+      if (length.isExceeded) {
         throw new SyncError('InvalidAnswer', `${request.operation}: Allegro's answer is longer than expected.`);
       }
       signal?.throwIfAborted();
@@ -217,6 +219,13 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         });
       }
     },
+    async peek(quotas) {
+      try {
+        return await options.limiter.peek(quotas);
+      } catch (error) {
+        throw error instanceof LimiterUnavailable ? limiterAway() : error;
+      }
+    },
     close() {
       agents.http.destroy();
       agents.https.destroy();
@@ -262,10 +271,12 @@ function toTransportError(error: unknown, request: HttpRequest): SyncError {
 function cleanError(error: unknown, request: HttpRequest): unknown {
   if (error instanceof SyncError) return error;
   if (request.call.signal?.aborted === true) return request.call.signal.reason;
-  if (error instanceof LimiterUnavailable) {
-    return new SyncError('DependencyUnavailable', 'The rate limiter cannot be asked: Redis does not answer.');
-  }
+  if (error instanceof LimiterUnavailable) return limiterAway();
   // A quota that cannot be kept and the like: a fault of ours, whose message holds no header.
   if (error instanceof RangeError) return error;
   return new SyncError('DependencyUnavailable', `${request.operation}: the request could not be prepared.`);
+}
+
+function limiterAway(): SyncError {
+  return new SyncError('DependencyUnavailable', 'The rate limiter cannot be asked: Redis does not answer.');
 }

@@ -56,10 +56,7 @@ export function createQuotas(requestsPerMinute: number): Quotas {
     forSeller(sellerId, resource, weight = 1) {
       const { perMinute, perHour, maxWeight } = SELLER_LIMITS[resource];
       const scope = `seller:${sellerId}:${resource}`;
-      const quotas = [
-        application,
-        { scope: `${scope}:minute`, limit: perMinute, windowMs: MINUTE, weight, maxWeight },
-      ];
+      const quotas = [application, { scope: `${scope}:minute`, limit: perMinute, windowMs: MINUTE, weight, maxWeight }];
       if (perHour !== null) quotas.push({ scope: `${scope}:hour`, limit: perHour, windowMs: HOUR, weight, maxWeight });
       return quotas;
     },

@@ -1,3 +1,4 @@
+import type { SyncErrorType } from './errors.js';
 import type { AccountId, CommandId, OfferId, SellerId, Sku } from './ids.js';
 
 /**
@@ -47,7 +48,21 @@ export interface Seller {
 export type OfferStatus = 'INACTIVE' | 'ACTIVATING' | 'ACTIVE' | 'ENDED';
 /** `OTHER`: a format this version does not know; never written to. */
 export type OfferFormat = 'BUY_NOW' | 'AUCTION' | 'ADVERTISEMENT' | 'OTHER';
-export type EndedBy = 'USER' | 'ADMIN' | 'EXPIRATION' | 'EMPTY_STOCK' | 'PRODUCT_DETACHMENT' | 'ERROR' | 'UNKNOWN';
+export const ENDED_BY = [
+  'USER',
+  'ADMIN',
+  'EXPIRATION',
+  'EMPTY_STOCK',
+  'PRODUCT_DETACHMENT',
+  'ERROR',
+  'UNKNOWN',
+] as const;
+export type EndedBy = (typeof ENDED_BY)[number];
+
+/** A value this version does not know is `UNKNOWN`: never taken for an ending that we may take back. */
+export function toEndedBy(value: string): EndedBy {
+  return ENDED_BY.find((known) => known === value) ?? 'UNKNOWN';
+}
 
 /** An offer as the listing shows it. */
 export interface ListedOffer {
@@ -124,8 +139,12 @@ export interface EndCommand {
 export type CommandAnswer = { readonly kind: 'accepted' } | { readonly kind: 'already_used' };
 
 export interface CommandReport {
+  /** false: the marketplace has no such command: it is not there yet, never arrived, or was forgotten. */
+  readonly isKnown: boolean;
   /** false: still at work; `tasks` may be incomplete. */
   readonly isComplete: boolean;
+  /** false: the marketplace does not know the command: it never arrived, is not there yet, or is older than 7 days. */
+  readonly isKnown?: boolean;
   readonly tasks: readonly CommandTask[];
 }
 
@@ -134,4 +153,6 @@ export interface CommandTask {
   readonly state: 'new' | 'success' | 'fail';
   readonly code: string | null;
   readonly message: string | null;
+  /** Of a failed task: what follows for the offer. */
+  readonly errorType?: SyncErrorType;
 }

@@ -2,7 +2,7 @@ import { sql, type Selectable } from 'kysely';
 import type { ChangeKind } from '../domain/decision.js';
 import type { SyncErrorType } from '../domain/errors.js';
 import { toOfferId, toSku, type AccountId, type OfferId, type RunId, type Sku } from '../domain/ids.js';
-import type { OfferStatus } from '../domain/marketplace.js';
+import { toEndedBy, type EndedBy, type OfferStatus } from '../domain/marketplace.js';
 import type { Db } from './database.js';
 import type { OfferChangesTable } from './schema.js';
 
@@ -27,9 +27,11 @@ export interface OfferChange {
   readonly errorClass: string | null;
   /** Pieces sold in 30 days, as the scan saw them. */
   readonly sold: number;
+  /** Who ended the offer, as far as the scan knew. */
+  readonly endedBy: EndedBy | null;
 }
 
-type ChangeRow = Selectable<OfferChangesTable> & { sold: number | null };
+type ChangeRow = Selectable<OfferChangesTable> & { sold: number | null; endedBy: string | null };
 
 function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): OfferChange {
   const sku = toSku(row.sku);
@@ -49,6 +51,7 @@ function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): 
     operation: row.operation,
     errorClass: row.errorClass,
     sold: row.sold ?? 0,
+    endedBy: row.endedBy === null ? null : toEndedBy(row.endedBy),
   };
 }
 
@@ -66,7 +69,7 @@ function changesOf(db: Db, run: Run) {
       join.onRef('o.accountId', '=', 'c.accountId').onRef('o.offerId', '=', 'c.offerId'),
     )
     .selectAll('c')
-    .select('o.sold')
+    .select(['o.sold', 'o.endedBy'])
     .where('c.runId', '=', run.runId);
 }
 

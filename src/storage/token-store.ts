@@ -1,10 +1,11 @@
 import { sql } from 'kysely';
+import { SyncError } from '../domain/errors.js';
 import { toAccountId, toSellerId, type AccountId } from '../domain/ids.js';
 import type { SellerBinding, StoredTokens, TokenPair, TokenStore } from '../domain/token-store.js';
 import { withAdvisoryLock } from './advisory-lock.js';
 import { withDatabaseErrors } from './database-errors.js';
 import type { Db } from './database.js';
-import type { Encryption } from './encryption.js';
+import { DecryptionFailed, type Encryption } from './encryption.js';
 
 export interface TokenStoreOptions {
   readonly db: Db;
@@ -16,7 +17,10 @@ export interface TokenStoreOptions {
 /** Tells pauses that a login ends from those that a person made. */
 export const LOGIN_NEEDED = 'login needed: ';
 
-/** Tokens in `account_tokens`, encrypted. Throws SyncError DependencyUnavailable when PostgreSQL is away. */
+/**
+ * Tokens in `account_tokens`, encrypted. Throws SyncError `DependencyUnavailable` when PostgreSQL is away,
+ * `ApplicationRefused` when TOKEN_ENCRYPTION_KEY is not the key they were stored with.
+ */
 export function createTokenStore({ db, databaseUrl, encryption }: TokenStoreOptions): TokenStore {
   function encrypted(accountId: AccountId, pair: TokenPair) {
     return {
@@ -28,12 +32,22 @@ export function createTokenStore({ db, databaseUrl, encryption }: TokenStoreOpti
     };
   }
 
+  /** A key that does not fit concerns every account and is no reason to log in again. */
+  function decrypted(accountId: AccountId, keyId: string, bytes: Buffer): string {
+    try {
+      return encryption.decrypt(accountId, { keyId, bytes });
+    } catch (error) {
+      if (error instanceof DecryptionFailed) throw new SyncError('ApplicationRefused', error.message);
+      throw error;
+    }
+  }
+
   async function read(accountId: AccountId): Promise<StoredTokens | null> {
     const row = await db.selectFrom('accountTokens').selectAll().where('accountId', '=', accountId).executeTakeFirst();
     if (row === undefined) return null;
     return {
-      accessToken: encryption.decrypt(accountId, { keyId: row.keyId, bytes: row.accessToken }),
-      refreshToken: encryption.decrypt(accountId, { keyId: row.keyId, bytes: row.refreshToken }),
+      accessToken: decrypted(accountId, row.keyId, row.accessToken),
+      refreshToken: decrypted(accountId, row.keyId, row.refreshToken),
       accessExpiresAt: row.accessExpiresAt,
       generation: row.generation,
       storedAt: row.storedAt,
@@ -97,12 +111,14 @@ export function createTokenStore({ db, databaseUrl, encryption }: TokenStoreOpti
       return { kind: 'other_seller', boundTo: account.sellerId };
     }
     try {
-      await db
+      const updated = await db
         .updateTable('accounts')
         .set({ sellerId: seller.sellerId, sellerLogin: seller.login })
         .where('id', '=', accountId)
         .where((eb) => eb.or([eb('sellerId', 'is', null), eb('sellerId', '=', seller.sellerId)]))
-        .execute();
+        .executeTakeFirst();
+      // Bound to another seller since it was read: ask again.
+      if (updated.numUpdatedRows === 0n) return await bindSeller(accountId, seller, generation);
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       const holder = await db
@@ -165,7 +181,10 @@ export function createTokenStore({ db, databaseUrl, encryption }: TokenStoreOpti
  * Encrypts anew what was encrypted with an earlier key: the last step of a key rotation.
  * @returns how many accounts' tokens were encrypted anew
  */
-export async function reencryptTokens({ db, encryption }: Pick<TokenStoreOptions, 'db' | 'encryption'>): Promise<number> {
+export async function reencryptTokens({
+  db,
+  encryption,
+}: Pick<TokenStoreOptions, 'db' | 'encryption'>): Promise<number> {
   const rows = await db.selectFrom('accountTokens').selectAll().where('keyId', '!=', encryption.keyId).execute();
   let count = 0;
   for (const row of rows) {
