@@ -1,0 +1,98 @@
+import type { Db } from '../storage/database.js';
+import { claimDue, markFailed, markSent, release, type WaitingMessage } from '../storage/outbox.js';
+import { alertMessageSchema, NotificationError, type Notifier } from './notifier.js';
+
+export interface DeliveryServices {
+  readonly db: Db;
+  readonly notifier: Notifier;
+  readonly logger: DeliveryLog;
+  readonly now?: () => Date;
+}
+
+/** The part of a logger that is needed here. */
+export interface DeliveryLog {
+  warn(fields: object, message: string): void;
+}
+
+export interface DeliveryCounts {
+  readonly sent: number;
+  readonly failed: number;
+}
+
+/** Longer than all messages of one claim may take: each has a time-out of 10 s. */
+const LEASE_MS = 5 * 60_000;
+const MESSAGES_PER_CLAIM = 20;
+const FIRST_DELAY_MS = 15_000;
+const LONGEST_DELAY_MS = 15 * 60_000;
+
+/**
+ * Sends every message that is due, each at least once: a sender that is killed between sending and noting it repeats
+ * that one. Never throws for a notifier that is down or a database that is away; what is not sent waits.
+ */
+export async function deliverOutbox(services: DeliveryServices): Promise<DeliveryCounts> {
+  const now = services.now ?? (() => new Date());
+  const total = { sent: 0, failed: 0 };
+  try {
+    for (;;) {
+      const claimed = await claimDue(services.db, { limit: MESSAGES_PER_CLAIM, now: now(), leaseMs: LEASE_MS });
+      const counts = await sendClaimed(services, claimed, now);
+      total.sent += counts.sent;
+      total.failed += counts.failed;
+      if (counts.isStopped || claimed.length < MESSAGES_PER_CLAIM) return total;
+    }
+  } catch (error) {
+    services.logger.warn(
+      { err: error, event: 'allegro_sync_alert_waiting' },
+      'alerts could not be read from the outbox',
+    );
+    return total;
+  }
+}
+
+async function sendClaimed(
+  services: DeliveryServices,
+  claimed: readonly WaitingMessage[],
+  now: () => Date,
+): Promise<DeliveryCounts & { isStopped: boolean }> {
+  const counts = { sent: 0, failed: 0 };
+  for (const [index, message] of claimed.entries()) {
+    const failure = await trySend(services.notifier, message);
+    if (failure === null) {
+      await markSent(services.db, message.id, now());
+      counts.sent++;
+      continue;
+    }
+    counts.failed++;
+    const retryAt = new Date(now().getTime() + (failure.retryInMs ?? backoffMs(message.attempts)));
+    await markFailed(services.db, message.id, { error: failure.message, retryAt });
+    const { destination } = services.notifier;
+    const fields = { event: 'allegro_sync_alert_waiting', destination, attempts: message.attempts, retryAt };
+    services.logger.warn(fields, failure.message);
+    if (failure.kind === 'unavailable') {
+      const rest = claimed.slice(index + 1).map((other) => other.id);
+      await release(services.db, rest, retryAt);
+      return { ...counts, isStopped: true };
+    }
+  }
+  return { ...counts, isStopped: false };
+}
+
+async function trySend(notifier: Notifier, waiting: WaitingMessage): Promise<NotificationError | null> {
+  const parsed = alertMessageSchema.safeParse(waiting.message);
+  if (!parsed.success) {
+    const fields = [...new Set(parsed.error.issues.map((issue) => issue.path.join('.')))].join(', ');
+    return new NotificationError('refused', `the message in the outbox is not understood (${fields})`);
+  }
+  try {
+    await notifier.send(parsed.data);
+    return null;
+  } catch (error) {
+    if (error instanceof NotificationError) return error;
+    // Not the error itself: nobody knows what a foreign error holds.
+    return new NotificationError('unavailable', 'the notifier failed in an unexpected way');
+  }
+}
+
+function backoffMs(attempts: number): number {
+  return Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempts - 1, 20));
+}

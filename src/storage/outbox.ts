@@ -1,0 +1,107 @@
+import { sql } from 'kysely';
+import type { Db } from './database.js';
+
+/** A message that waits to be sent; its content is parsed by who sends it. */
+export interface WaitingMessage {
+  readonly id: string;
+  readonly message: unknown;
+  /** Tries so far, this one included. */
+  readonly attempts: number;
+}
+
+export interface OutboxState {
+  readonly waiting: number;
+  /** null: nothing waits. */
+  readonly oldestWaitingSince: Date | null;
+  /** Why the newest try of a waiting message failed; null: none has. */
+  readonly lastError: string | null;
+  readonly lastSentAt: Date | null;
+}
+
+/**
+ * Puts a message in line, within the caller's transaction. A second one with the same key changes nothing.
+ * @returns whether it is new
+ */
+export async function enqueue(db: Db, message: { dedupeKey: string; message: object }): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await db
+    .insertInto('outbox')
+    .values({ dedupeKey: message.dedupeKey, message: JSON.stringify(message.message) })
+    .onConflict((conflict) => conflict.column('dedupeKey').doNothing())
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows === 1n;
+}
+
+export interface Claim {
+  readonly limit: number;
+  readonly now: Date;
+  /** For how long nobody else takes them; a sender that is killed leaves them to the others after that. */
+  readonly leaseMs: number;
+}
+
+/** Takes the oldest messages that are due. Each goes to one caller only, until its lease is over. */
+export async function claimDue(db: Db, claim: Claim): Promise<WaitingMessage[]> {
+  const claimed = await db
+    .updateTable('outbox')
+    .set((eb) => ({
+      attempts: eb('attempts', '+', 1),
+      retryAt: new Date(claim.now.getTime() + claim.leaseMs),
+    }))
+    .where('id', 'in', (eb) =>
+      eb
+        .selectFrom('outbox')
+        .select('id')
+        .where('sentAt', 'is', null)
+        .where('retryAt', '<=', claim.now)
+        .orderBy('id')
+        .limit(claim.limit)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .returning(['id', 'message', 'attempts'])
+    .execute();
+  return claimed.sort((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1));
+}
+
+export async function markSent(db: Db, id: string, now: Date): Promise<void> {
+  await db.updateTable('outbox').set({ sentAt: now, lastError: null }).where('id', '=', id).execute();
+}
+
+export async function markFailed(db: Db, id: string, failure: { error: string; retryAt: Date }): Promise<void> {
+  await db
+    .updateTable('outbox')
+    .set({ lastError: failure.error, retryAt: failure.retryAt })
+    .where('id', '=', id)
+    .execute();
+}
+
+/** Gives claimed messages back that were not tried. */
+export async function release(db: Db, ids: readonly string[], retryAt: Date): Promise<void> {
+  if (ids.length === 0) return;
+  await db
+    .updateTable('outbox')
+    .set((eb) => ({ attempts: eb('attempts', '-', 1), retryAt }))
+    .where('id', 'in', ids)
+    .where('sentAt', 'is', null)
+    .execute();
+}
+
+/** For `status`, metrics and the log: is anybody told? */
+export async function readOutboxState(db: Db): Promise<OutboxState> {
+  const state = await db
+    .selectFrom('outbox')
+    .select((eb) => [
+      eb.fn.countAll<string>().filterWhere('sentAt', 'is', null).as('waiting'),
+      eb.fn.min('createdAt').filterWhere('sentAt', 'is', null).as('oldestWaitingSince'),
+      eb.fn.max('sentAt').as('lastSentAt'),
+      sql<string | null>`(array_agg(last_error order by retry_at desc)
+        filter (where sent_at is null and last_error is not null))[1]`.as('lastError'),
+    ])
+    .executeTakeFirstOrThrow();
+  return { ...state, waiting: Number(state.waiting) };
+}
+
+/** Part of housekeeping. @returns how many were deleted */
+export async function deleteSentBefore(db: Db, before: Date): Promise<number> {
+  const { numDeletedRows } = await db.deleteFrom('outbox').where('sentAt', '<', before).executeTakeFirst();
+  return Number(numDeletedRows);
+}
