@@ -29,6 +29,8 @@ export interface Simulator {
 /** Larger bodies are refused: the largest request, a command of 1000 offers, has 30 kB; seeds and truths come by the admin API. */
 const MOST_BODY_BYTES = 256 * 1024 * 1024;
 
+const SMALL_BODY = 16_384;
+
 /** Starts a stand-in for Allegro on 127.0.0.1, with nothing in it. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { port = 0, host = '127.0.0.1' } = options;
@@ -124,8 +126,10 @@ function headersOf(answer: Answer, trace: string | undefined, length: number): R
 }
 
 function send(response: ServerResponse, answer: Answer, trace: string | undefined): void {
-  response.writeHead(answer.status, headersOf(answer, trace, Buffer.byteLength(answer.body)));
-  response.end(answer.body);
+  // A small text goes out in one piece with its headers; a page is encoded once, not measured first and encoded after.
+  const body = answer.body.length > SMALL_BODY ? Buffer.from(answer.body) : answer.body;
+  response.writeHead(answer.status, headersOf(answer, trace, Buffer.byteLength(body)));
+  response.end(body);
 }
 
 function sendHalf(response: ServerResponse, answer: Answer): void {
