@@ -139,12 +139,10 @@ export interface EndCommand {
 export type CommandAnswer = { readonly kind: 'accepted' } | { readonly kind: 'already_used' };
 
 export interface CommandReport {
-  /** false: the marketplace has no such command: it is not there yet, never arrived, or was forgotten. */
+  /** false: the marketplace has no such command: it is not there yet, never arrived, or is older than 7 days. */
   readonly isKnown: boolean;
   /** false: still at work; `tasks` may be incomplete. */
   readonly isComplete: boolean;
-  /** false: the marketplace does not know the command: it never arrived, is not there yet, or is older than 7 days. */
-  readonly isKnown?: boolean;
   readonly tasks: readonly CommandTask[];
 }
 

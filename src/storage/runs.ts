@@ -183,6 +183,22 @@ export async function recordGuard(db: Db, runId: RunId, guard: EndingsGuard): Pr
     .execute();
 }
 
+/** null: the guard has not looked at this run. */
+export async function readGuard(db: Db, runId: RunId): Promise<EndingsGuard | null> {
+  const row = await db.selectFrom('syncRuns').select('guard').where('id', '=', runId).executeTakeFirst();
+  return row?.guard ?? null;
+}
+
+/** How the scan ended. */
+export async function readRunEnd(db: Db, runId: RunId): Promise<{ scanEnded: boolean; totalCount: number | null }> {
+  const row = await db
+    .selectFrom('syncRuns')
+    .select(['isComplete', 'totalCount'])
+    .where('id', '=', runId)
+    .executeTakeFirst();
+  return { scanEnded: row?.isComplete ?? false, totalCount: row?.totalCount ?? null };
+}
+
 export interface RunCounts {
   readonly seen: number;
   readonly buckets: Record<Bucket, number>;
@@ -269,6 +285,7 @@ export async function closeRunRow(
     .set({
       state: 'closed',
       outcome: end.outcome,
+      isComplete: end.isComplete,
       failure: end.failure === null ? null : JSON.stringify(end.failure),
       seen: end.counts.seen,
       buckets: JSON.stringify(end.counts.buckets),

@@ -1,0 +1,23 @@
+import type { RunId } from '../domain/ids.js';
+import type { Call } from '../domain/marketplace.js';
+import { inRun } from './run-scope.js';
+import type { ActivityServices } from './services.js';
+
+export interface AwaitRateLimitInput {
+  readonly runId: RunId;
+  readonly priority: Call['priority'];
+}
+
+export interface AwaitRateLimitResult {
+  /** 0: go. Else the workflow sleeps this long, which takes no slot. */
+  readonly waitMs: number;
+  /** Which quota is full. */
+  readonly scope: string | null;
+}
+
+/** Asks whether there is room for the next batch. It takes no permit: each request takes its own when it is sent. */
+export function createAwaitRateLimit(services: ActivityServices) {
+  return function awaitRateLimit(input: AwaitRateLimitInput): Promise<AwaitRateLimitResult> {
+    return inRun(services, input, ({ call }) => services.marketplace.peekPermit(call));
+  };
+}

@@ -1,0 +1,39 @@
+import { createLoadAccounts, createNotify, createRecordTick } from './accounts.js';
+import { createAwaitRateLimit } from './await-rate-limit.js';
+import { createCloseRun } from './close-run.js';
+import { createCheckCommands, createSubmitCommand } from './commands.js';
+import { withFailures } from './failures.js';
+import { createOpenRun } from './open-run.js';
+import { createCheckGuards, createPlanWrites } from './plan-writes.js';
+import { createScanOffers } from './scan-offers.js';
+import type { ActivityServices } from './services.js';
+import { createRejectOffer, createUpdateOfferBatch, createUpdateOfferStock } from './update-offers.js';
+
+/** Activities that use the database and Redis only: they run on the workflows' task queue. */
+export function createActivities(services: ActivityServices) {
+  return {
+    loadAccounts: withFailures(createLoadAccounts(services)),
+    recordTick: withFailures(createRecordTick(services)),
+    awaitRateLimit: withFailures(createAwaitRateLimit(services)),
+    checkGuards: withFailures(createCheckGuards(services)),
+    planWrites: withFailures(createPlanWrites(services)),
+    rejectOffer: withFailures(createRejectOffer(services)),
+    closeRun: withFailures(createCloseRun(services)),
+    notify: withFailures(createNotify(services)),
+  };
+}
+
+/** Activities that send requests to the marketplace: a task queue of their own bounds the requests in flight. */
+export function createMarketplaceActivities(services: ActivityServices) {
+  return {
+    openRun: withFailures(createOpenRun(services)),
+    scanOffers: withFailures(createScanOffers(services)),
+    submitCommand: withFailures(createSubmitCommand(services)),
+    checkCommands: withFailures(createCheckCommands(services)),
+    updateOfferBatch: withFailures(createUpdateOfferBatch(services)),
+    updateOfferStock: withFailures(createUpdateOfferStock(services)),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;
+export type MarketplaceActivities = ReturnType<typeof createMarketplaceActivities>;

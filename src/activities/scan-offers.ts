@@ -1,0 +1,249 @@
+import pLimit from 'p-limit';
+import type { ScanCursor } from '../workflows/api.js';
+import { decide, unbookedSaleSince, type Decision, type OfferFacts } from '../domain/decision.js';
+import { SyncError } from '../domain/errors.js';
+import { toSku, type RunId, type Sku } from '../domain/ids.js';
+import type { Call, EndedBy, ListedOffer } from '../domain/marketplace.js';
+import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOffer } from '../storage/offers.js';
+import { recordScanEnd } from '../storage/runs.js';
+import { withHeartbeat } from './heartbeat.js';
+import { inRun, type RunScope } from './run-scope.js';
+import type { ActivityServices } from './services.js';
+
+export interface ScanOffersInput {
+  readonly runId: RunId;
+  readonly cursor: ScanCursor;
+  readonly priority: Call['priority'];
+}
+
+export interface ScanOffersResult {
+  /** null: the end was reached. */
+  readonly cursor: ScanCursor | null;
+  /** Offers newly counted by this call. */
+  readonly seen: number;
+  readonly differing: number;
+  readonly total: number | null;
+}
+
+/** The most that one request may ask for. */
+const OFFERS_PER_PAGE = 1000;
+/** Listing pages per activity: few events, and little to read again after a crash. */
+const PAGES_PER_CALL = 5;
+/** Offers asked for themselves at a time; what they told is stored before the next are asked. */
+const LOOKS_PER_CHUNK = 100;
+const LOOKS_AT_ONCE = 10;
+
+/**
+ * Reads a part of the account's offers, compares it with the stock, and stores what differs. Safe to repeat: an offer
+ * that this run has counted is left alone.
+ */
+export function createScanOffers(services: ActivityServices) {
+  return function scanOffers(input: ScanOffersInput): Promise<ScanOffersResult> {
+    return withHeartbeat((signal) =>
+      inRun(services, { ...input, signal }, async (scope) =>
+        scope.run.skus === null ? scanListing(services, scope, input.cursor) : scanSkus(services, scope, input.cursor),
+      ),
+    );
+  };
+}
+
+async function scanListing(services: ActivityServices, scope: RunScope, from: ScanCursor): Promise<ScanOffersResult> {
+  const { db, marketplace } = services;
+  let position = from.position;
+  let seen = 0;
+  let differing = 0;
+  let total = 0;
+  for (let page = 0; page < PAGES_PER_CALL; page += 1) {
+    scope.call.signal?.throwIfAborted();
+    const askedAt = await readDatabaseTime(db);
+    const { offers, totalCount } = await marketplace.listOffers(scope.call, {
+      offset: position,
+      limit: OFFERS_PER_PAGE,
+    });
+    const counted = await judgeAndStore(services, scope, offers, askedAt);
+    seen += counted.seen;
+    differing += counted.differing;
+    total = totalCount;
+    position += offers.length;
+    if (offers.length < OFFERS_PER_PAGE || position >= totalCount) {
+      await recordScanEnd(db, scope.run.runId, { totalCount, isComplete: position >= totalCount });
+      return { cursor: null, seen, differing, total };
+    }
+  }
+  return { cursor: { position }, seen, differing, total };
+}
+
+async function scanSkus(services: ActivityServices, scope: RunScope, from: ScanCursor): Promise<ScanOffersResult> {
+  const { db, marketplace, sync } = services;
+  const skus = (scope.run.skus ?? []).flatMap((text) => toSku(text) ?? []);
+  const chosen = skus.slice(from.position, from.position + sync.batchSize);
+  const askedAt = await readDatabaseTime(db);
+  const offers = chosen.length === 0 ? [] : await marketplace.findOffers(scope.call, chosen);
+  const counted = await judgeAndStore(services, scope, offers, askedAt);
+  const position = from.position + chosen.length;
+  if (position < skus.length) return { cursor: { position }, ...counted, total: null };
+  await recordScanEnd(db, scope.run.runId, { totalCount: null, isComplete: true });
+  return { cursor: null, ...counted, total: null };
+}
+
+async function judgeAndStore(
+  services: ActivityServices,
+  scope: RunScope,
+  listed: readonly ListedOffer[],
+  askedAt: Date,
+): Promise<{ seen: number; differing: number }> {
+  const { db } = services;
+  const offers = [...new Map(listed.map((offer) => [offer.offerId, offer])).values()];
+  const [background, stock] = await Promise.all([
+    readBackground(
+      db,
+      scope.run,
+      offers.map((offer) => offer.offerId),
+    ),
+    readStock(
+      db,
+      offers.flatMap((offer) => offer.sku ?? []),
+    ),
+  ]);
+  const decided: ScannedOffer[] = [];
+  const doubtful: OfferFacts[] = [];
+  for (const offer of offers) {
+    const { isCounted, ...known } = background(offer.offerId);
+    if (isCounted) continue;
+    const facts = factsOf(services, scope, { offer, known, stock, askedAt });
+    const decision = decide(facts);
+    if (decision.kind === 'look') doubtful.push(facts);
+    else decided.push(toScanned(facts, decision, askedAt));
+  }
+  await recordScan(db, scope.run, decided);
+  let seen = decided.length;
+  let differing = countDiffering(decided);
+  for (let start = 0; start < doubtful.length; start += LOOKS_PER_CHUNK) {
+    const looked = await lookAtOffers(services, scope, doubtful.slice(start, start + LOOKS_PER_CHUNK));
+    seen += looked.length;
+    differing += countDiffering(looked);
+  }
+  return { seen, differing };
+}
+
+function factsOf(
+  services: ActivityServices,
+  scope: RunScope,
+  input: {
+    offer: ListedOffer;
+    known: Pick<OfferFacts, 'memory' | 'isExcluded' | 'quarantine'>;
+    stock: ReadonlyMap<Sku, OfferFacts['stock']>;
+    askedAt: Date;
+  },
+): OfferFacts {
+  const { offer } = input;
+  return {
+    offer,
+    ...input.known,
+    stock: offer.sku === null ? null : (input.stock.get(offer.sku) ?? null),
+    settings: scope.account,
+    isRead: false,
+    endedBy: null,
+    now: input.askedAt,
+    unbookedSalePatienceMs: services.sync.unbookedSalePatienceSeconds * 1000,
+  };
+}
+
+/** Asks the offers themselves. What was learnt is stored even when the rest of the chunk could not be asked. */
+async function lookAtOffers(
+  services: ActivityServices,
+  scope: RunScope,
+  doubtful: readonly OfferFacts[],
+): Promise<ScannedOffer[]> {
+  const limit = pLimit(LOOKS_AT_ONCE);
+  const askedAt = await readDatabaseTime(services.db);
+  const results = await Promise.allSettled(
+    doubtful.map((facts) => limit(() => lookAtOffer(services, scope, facts, askedAt))),
+  );
+  const looked = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  await recordScan(services.db, scope.run, looked);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return looked;
+}
+
+async function lookAtOffer(
+  { marketplace }: ActivityServices,
+  { call }: RunScope,
+  facts: OfferFacts,
+  askedAt: Date,
+): Promise<ScannedOffer> {
+  const { offer } = facts;
+  try {
+    // A running offer's number is cheaper to ask for than the whole offer.
+    if (offer.status === 'ACTIVE' && offer.available > 0 && facts.memory?.beforeWriteStatus == null) {
+      const available = await marketplace.readAvailable(call, offer.offerId);
+      if (available > 0) return judge({ ...facts, offer: { ...offer, available } }, null);
+    }
+    const details = await marketplace.readOffer(call, offer.offerId);
+    const { endedBy, status, available, endedAt, format } = details;
+    return judge(
+      { ...facts, offer: { ...offer, status, available, endedAt: endedAt ?? offer.endedAt, format } },
+      endedBy,
+    );
+  } catch (error) {
+    if (!(error instanceof SyncError) || !['OfferNotFound', 'AccessDenied', 'InvalidAnswer'].includes(error.type)) {
+      throw error;
+    }
+    return {
+      ...toScanned(facts, { kind: 'in_sync' }, askedAt),
+      bucket: 'pending',
+      reason: `unreadable: ${error.type}`,
+    };
+  }
+
+  function judge(read: OfferFacts, endedBy: EndedBy | null): ScannedOffer {
+    const decision = decide({ ...read, isRead: true, endedBy });
+    return { ...toScanned(read, decision, askedAt), endedBy };
+  }
+}
+
+function toScanned(facts: OfferFacts, decision: Decision, seenAt: Date): ScannedOffer {
+  const unbookedSince = unbookedSaleSince(facts);
+  const base = {
+    offer: facts.offer,
+    seenAt,
+    endedBy: null,
+    unbookedSince,
+    unbookedStockAt: unbookedSince === null ? null : (facts.stock?.updatedAt ?? null),
+    hasStock: facts.stock !== null,
+    reason: null,
+    change: null,
+  };
+  switch (decision.kind) {
+    case 'skipped':
+      return { ...base, bucket: 'skipped', reason: decision.reason };
+    case 'in_sync':
+      return { ...base, bucket: 'in_sync' };
+    case 'pending':
+      return { ...base, bucket: 'pending', reason: decision.reason };
+    case 'held':
+      return {
+        ...base,
+        bucket: 'change',
+        change: { kind: decision.change, state: 'held', reason: decision.reason, target: decision.target },
+      };
+    case 'change':
+      return {
+        ...base,
+        bucket: 'change',
+        change: {
+          kind: decision.change,
+          state: 'planned',
+          reason: decision.overtakes ? 'overtakes' : null,
+          target: decision.target,
+        },
+      };
+    case 'look':
+      throw new Error(`offer ${facts.offer.offerId}: still doubtful after it was read`);
+  }
+}
+
+function countDiffering(scanned: readonly ScannedOffer[]): number {
+  return scanned.filter((row) => row.change !== null).length;
+}

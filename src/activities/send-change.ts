@@ -1,0 +1,256 @@
+import type { Account } from '../domain/account.js';
+import { decide, type ChangeKind, type Decision } from '../domain/decision.js';
+import { CONCERNS_THE_ACCOUNT, SyncError, type SyncErrorType } from '../domain/errors.js';
+import { guardEndings } from '../domain/guards.js';
+import type { Call, EndedBy, OfferStatus, OfferWrite } from '../domain/marketplace.js';
+import type { StockLevel } from '../domain/stock.js';
+import {
+  closeUnsent,
+  confirmChanges,
+  markSending,
+  recordFailedAttempt,
+  recordOperation,
+  type OfferChange,
+} from '../storage/changes.js';
+import { readDatabaseTime, readStock } from '../storage/offers.js';
+import { countActiveOffers } from '../storage/runs.js';
+import { countPlannedEndings } from '../storage/write-plan.js';
+import type { RunScope } from './run-scope.js';
+import type { ActivityServices } from './services.js';
+
+/** What became of one attempt to send a change. */
+export type Attempt =
+  | { readonly kind: 'settled' }
+  /** Answered `accepted`: ask again after `pollInMs`. */
+  | {
+      readonly kind: 'accepted';
+      readonly operation: string;
+      readonly pollInMs: number;
+      readonly confirm: PendingConfirmation;
+    }
+  /** Worth another attempt. */
+  | { readonly kind: 'again'; readonly error: SyncError }
+  /** Sent back to be planned by another route. */
+  | { readonly kind: 'rerouted' };
+
+interface PendingConfirmation {
+  readonly available: number;
+  readonly isEndedByStatus: boolean;
+}
+
+/**
+ * One attempt for one change: reads the stock again, looks at the offer where an ending or a return is at stake, marks
+ * the row, sends, records the answer.
+ * @throws SyncError of a class that concerns the whole account
+ */
+export async function sendChange(services: ActivityServices, scope: RunScope, change: OfferChange): Promise<Attempt> {
+  try {
+    if (change.operation !== null && change.valueSent !== null) {
+      const confirm = { available: change.valueSent, isEndedByStatus: false };
+      return await pollOperation(services, scope, change, { operation: change.operation, confirm });
+    }
+    const plan = await planAttempt(services, scope, change);
+    if (plan === null) return { kind: 'settled' };
+    const isOurs = await markSending(
+      services.db,
+      { ...scope.run },
+      { offerIds: [change.offerId], kind: plan.kind, target: plan.target },
+    );
+    if (!isOurs) throw new SyncError('Superseded', `run ${scope.run.runId}: a newer run owns the account`);
+    const answer = await services.marketplace.writeOffer(callFor(scope, plan.kind), change.offerId, plan.write);
+    const isEndedByStatus = plan.write.kind === 'end';
+    // An offer ended by its status keeps its number.
+    const expected = isEndedByStatus ? change.valueBefore : plan.target;
+    if (answer.kind === 'accepted') {
+      await recordOperation(services.db, scope.run, change.offerId, answer.operation);
+      return { ...answer, confirm: { available: expected, isEndedByStatus } };
+    }
+    const shown = await shownAfter(services, scope, change, { answered: answer.available, expected });
+    await confirmChanges(services.db, scope.run, [
+      { offerId: change.offerId, available: shown, isEndedByStatus, traceId: answer.traceId },
+    ]);
+    return { kind: 'settled' };
+  } catch (error) {
+    return recordFailure(services, scope, change, error);
+  }
+}
+
+/** Asks what became of a write that was answered `accepted`. */
+export async function pollOperation(
+  services: ActivityServices,
+  scope: RunScope,
+  change: OfferChange,
+  accepted: { operation: string; confirm: PendingConfirmation },
+): Promise<Attempt> {
+  try {
+    const answer = await services.marketplace.checkOperation(callFor(scope, change.kind), accepted.operation);
+    if (answer.kind === 'running') return { ...accepted, kind: 'accepted', pollInMs: answer.pollInMs };
+    await confirmChanges(services.db, scope.run, [{ offerId: change.offerId, ...accepted.confirm, traceId: null }]);
+    return { kind: 'settled' };
+  } catch (error) {
+    return recordFailure(services, scope, change, error);
+  }
+}
+
+interface AttemptPlan {
+  readonly kind: ChangeKind;
+  readonly target: number;
+  readonly write: OfferWrite;
+}
+
+/** What to send now; null: the row was closed, nothing is to be sent. */
+async function planAttempt(
+  services: ActivityServices,
+  scope: RunScope,
+  change: OfferChange,
+): Promise<AttemptPlan | null> {
+  const { db } = services;
+  const stock = (await readStock(db, [change.sku])).get(change.sku) ?? null;
+  const now = await readDatabaseTime(db);
+  const seen = { status: change.statusBefore, available: change.valueBefore, endedBy: change.endedBy };
+  const first = decideAgain(scope.account, { change, stock, offer: seen, now });
+  // An ending or a return is decided by the offer itself, and so is what an attempt without a clear answer has done.
+  const mayHaveArrived = change.valueSent !== null;
+  if (!mayHaveArrived && !endsOrReturns(change.kind) && !(first.kind === 'change' && endsOrReturns(first.change))) {
+    return toPlan(services, scope, change, first, false);
+  }
+  const offer = await services.marketplace.readOffer(callFor(scope, change.kind), change.offerId);
+  const decision = decideAgain(scope.account, { change, stock, offer, now });
+  if (decision.kind === 'in_sync' && mayHaveArrived) {
+    const confirmation = { available: offer.available, isEndedByStatus: offer.endedBy === 'USER', traceId: null };
+    await confirmChanges(db, scope.run, [{ ...confirmation, offerId: change.offerId }]);
+    return null;
+  }
+  return toPlan(services, scope, change, decision, offer.republish);
+}
+
+function endsOrReturns(kind: ChangeKind): boolean {
+  return kind === 'end' || kind === 'reactivate';
+}
+
+/** The scan's decision once more, with the stock of now and what is known of the offer. */
+function decideAgain(
+  account: Account,
+  input: {
+    change: OfferChange;
+    stock: StockLevel | null;
+    offer: { status: OfferStatus; available: number; endedBy: EndedBy | null };
+    now: Date;
+  },
+): Decision {
+  const { change, stock, offer } = input;
+  const isSameEnding = change.statusBefore === 'ENDED' && offer.endedBy === change.endedBy;
+  return decide({
+    offer: {
+      offerId: change.offerId,
+      sku: change.sku,
+      name: '',
+      format: 'BUY_NOW',
+      status: offer.status,
+      available: offer.available,
+      sold: change.sold,
+      endedAt: null,
+      isFulfillment: false,
+    },
+    stock,
+    settings: account,
+    memory: null,
+    isExcluded: false,
+    quarantine: null,
+    isRead: true,
+    // The scan found this ending to be one that we may take back; another one is judged by who made it.
+    endedBy: isSameEnding ? 'EMPTY_STOCK' : offer.endedBy,
+    now: input.now,
+    unbookedSalePatienceMs: 0,
+  });
+}
+
+async function toPlan(
+  services: ActivityServices,
+  scope: RunScope,
+  change: OfferChange,
+  decision: Decision,
+  republish: boolean,
+): Promise<AttemptPlan | null> {
+  const { db } = services;
+  const close = async (state: 'in_sync' | 'superseded' | 'held', reason: string): Promise<null> => {
+    await closeUnsent(db, scope.run, [change.offerId], { state, reason });
+    return null;
+  };
+  if (decision.kind === 'skipped') return close('superseded', `skipped:${decision.reason}`);
+  if (decision.kind !== 'change') return close('in_sync', 'became_unnecessary');
+  const { change: kind, target } = decision;
+  if (kind === 'end' && change.kind !== 'end' && !(await mayEndOneMore(services, scope))) return close('held', 'guard');
+  return { kind, target, write: toWrite(kind, target, republish) };
+}
+
+/** The stock fell to 0 after the guard had looked: the guard's allowance holds for such endings too. */
+async function mayEndOneMore({ db, sync }: ActivityServices, { run }: RunScope): Promise<boolean> {
+  const { unapproved } = await countPlannedEndings(db, run);
+  const activeOffers = await countActiveOffers(db, run.runId, run.accountId);
+  const guard = guardEndings({
+    plannedEndings: unapproved + 1,
+    activeOffers,
+    maxEndedPercent: sync.guardMaxEndedPercent,
+  });
+  return !guard.isHeld;
+}
+
+function toWrite(kind: ChangeKind, target: number, republish: boolean): OfferWrite {
+  switch (kind) {
+    case 'end':
+      return republish ? { kind: 'end' } : { kind: 'zero' };
+    case 'reactivate':
+      return { kind: 'reactivate', quantity: target };
+    case 'lower':
+    case 'raise':
+      return { kind: 'quantity', quantity: target };
+  }
+}
+
+function callFor(scope: RunScope, kind: ChangeKind): Call {
+  return kind === 'end' || kind === 'lower' ? { ...scope.call, priority: 'danger' } : scope.call;
+}
+
+/** The number in the answer is the confirmation; an answer that shows another number is checked by reading. */
+async function shownAfter(
+  { marketplace }: ActivityServices,
+  { call }: RunScope,
+  change: OfferChange,
+  numbers: { answered: number | null; expected: number },
+): Promise<number> {
+  if (numbers.answered === numbers.expected) return numbers.expected;
+  const shown = await marketplace.readAvailable(call, change.offerId);
+  if (shown === numbers.expected) return shown;
+  throw new SyncError('OutcomeUnknown', `the write was answered as done, but the offer shows ${shown}`);
+}
+
+/** Which way a change takes after an error that concerns only its offer. */
+function nextRoute(change: OfferChange, type: SyncErrorType): 'again' | 'command' | 'end_command' | 'rejected' {
+  if (type === 'OfferConflict' || type === 'OutcomeUnknown' || type === 'InvalidAnswer') return 'again';
+  // The whole offer is checked by a PATCH; a command may still carry the number (once).
+  if (type !== 'OfferRejected' || change.errorClass === 'OfferRejected') return 'rejected';
+  if (change.kind === 'lower' || change.kind === 'raise') return 'command';
+  return change.kind === 'end' ? 'end_command' : 'rejected';
+}
+
+export async function recordFailure(
+  services: ActivityServices,
+  scope: RunScope,
+  change: OfferChange,
+  error: unknown,
+): Promise<Attempt> {
+  if (!(error instanceof SyncError) || CONCERNS_THE_ACCOUNT.includes(error.type)) throw error;
+  const next = nextRoute(change, error.type);
+  await recordFailedAttempt(services.db, scope.run, {
+    offerId: change.offerId,
+    errorClass: error.type,
+    code: error.facts.code ?? null,
+    message: error.message,
+    traceId: error.facts.traceId ?? null,
+    next,
+    isQuarantined: true,
+  });
+  if (next === 'again') return { kind: 'again', error };
+  return next === 'rejected' ? { kind: 'settled' } : { kind: 'rerouted' };
+}

@@ -1,0 +1,193 @@
+import { ApplicationFailure } from '@temporalio/common';
+import pLimit from 'p-limit';
+import { SyncError } from '../domain/errors.js';
+import type { OfferId, RunId } from '../domain/ids.js';
+import type { Call } from '../domain/marketplace.js';
+import {
+  forgetAttempts,
+  readBatch,
+  readChange,
+  readOffersToRetry,
+  rejectChange,
+  type OfferChange,
+} from '../storage/changes.js';
+import { withHeartbeat } from './heartbeat.js';
+import { inRun, type RunScope } from './run-scope.js';
+import { pollOperation, sendChange, type Attempt } from './send-change.js';
+import type { ActivityServices } from './services.js';
+
+/** Requests of one batch in flight: 50 slots × 5 stays under 2 s × 150 requests/s. */
+const SENDS_AT_ONCE = 5;
+/** This many unknown outcomes with not one clear answer are an outage, not the offers' fault. */
+const OUTAGE_AFTER = 8;
+/** Longest that a batch waits for writes that were answered `accepted`; what is left is asked for later. */
+const POLL_FOR_MS = 60_000;
+const LONGEST_POLL_PAUSE_MS = 5_000;
+
+export interface UpdateOfferBatchInput {
+  readonly runId: RunId;
+  readonly batch: number;
+  readonly priority: Call['priority'];
+}
+
+export interface UpdateOfferBatchResult {
+  /** Offers that need another attempt. */
+  readonly retry: readonly OfferId[];
+  /** true: some were sent back to be planned by another route. */
+  readonly hasRerouted: boolean;
+}
+
+/** Sends up to 50 changes, one attempt each. */
+export function createUpdateOfferBatch(services: ActivityServices) {
+  return function updateOfferBatch(input: UpdateOfferBatchInput): Promise<UpdateOfferBatchResult> {
+    return withHeartbeat((signal) =>
+      inRun(services, { ...input, signal }, async (scope) => {
+        const changes = await readBatch(services.db, scope.run, input.batch);
+        const toSend = changes.filter(
+          (change) => change.state === 'planned' || change.attempts === 0 || change.operation !== null,
+        );
+        const attempts = await sendAll(services, scope, toSend, input.batch);
+        return {
+          retry: await readOffersToRetry(services.db, scope.run, input.batch),
+          hasRerouted: attempts.some((attempt) => attempt.kind === 'rerouted'),
+        };
+      }),
+    );
+  };
+}
+
+async function sendAll(
+  services: ActivityServices,
+  scope: RunScope,
+  changes: readonly OfferChange[],
+  batch: number,
+): Promise<Attempt[]> {
+  const limit = pLimit(SENDS_AT_ONCE);
+  let unknown = 0;
+  let clear = 0;
+  let stopped: Error | null = null as Error | null;
+  const attempts = await Promise.all(
+    changes.map((change) =>
+      limit(async (): Promise<Attempt | null> => {
+        if (stopped !== null || scope.call.signal?.aborted === true) return null;
+        try {
+          const attempt = await sendChange(services, scope, change);
+          if (attempt.kind === 'again' && attempt.error.type === 'OutcomeUnknown') unknown += 1;
+          else clear += 1;
+          if (clear === 0 && unknown >= OUTAGE_AFTER) {
+            stopped = new SyncError('MarketplaceUnavailable', `${unknown} writes in a row without an answer`);
+          }
+          return attempt;
+        } catch (error) {
+          stopped = error instanceof Error ? error : new Error('a send failed without an error');
+          return null;
+        }
+      }),
+    ),
+  );
+  if (stopped instanceof SyncError && stopped.type === 'MarketplaceUnavailable') {
+    await forgetAttempts(services.db, scope.run, batch);
+  }
+  if (stopped !== null) throw stopped;
+  scope.call.signal?.throwIfAborted();
+  const polled = await pollAll(services, scope, changes, attempts);
+  return attempts.flatMap((attempt, index) => polled.get(index) ?? attempt ?? []);
+}
+
+/** Asks for the writes that were answered `accepted` until they have ended or the time is up. */
+async function pollAll(
+  services: ActivityServices,
+  scope: RunScope,
+  changes: readonly OfferChange[],
+  attempts: readonly (Attempt | null)[],
+): Promise<Map<number, Attempt>> {
+  const limit = pLimit(SENDS_AT_ONCE);
+  const results = new Map<number, Attempt>();
+  const deadline = Date.now() + POLL_FOR_MS;
+  const poll = async (index: number, change: OfferChange, first: Attempt): Promise<void> => {
+    let attempt = first;
+    while (attempt.kind === 'accepted' && Date.now() < deadline) {
+      await pause(Math.min(attempt.pollInMs, LONGEST_POLL_PAUSE_MS), scope.call.signal);
+      const accepted = attempt;
+      attempt = await limit(() => pollOperation(services, scope, change, accepted));
+    }
+    results.set(index, attempt);
+  };
+  await Promise.all(
+    changes.map((change, index) => {
+      const attempt = attempts[index];
+      return attempt?.kind === 'accepted' ? poll(index, change, attempt) : Promise.resolve();
+    }),
+  );
+  return results;
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason instanceof Error ? signal.reason : new Error('stopped'));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+}
+
+export interface UpdateOfferStockInput {
+  readonly runId: RunId;
+  readonly offerId: OfferId;
+  readonly priority: Call['priority'];
+  /** Attempts in all, the batch's included: counted on the row, so that a lost worker uses none up. */
+  readonly maxAttempts: number;
+}
+
+/** One more attempt for one offer. Throws for the declared retry policy to decide; the last one is not retryable. */
+export function createUpdateOfferStock(services: ActivityServices) {
+  return function updateOfferStock(input: UpdateOfferStockInput): Promise<{ readonly isRerouted: boolean }> {
+    return withHeartbeat((signal) =>
+      inRun(services, { ...input, signal }, async (scope) => {
+        const change = await readChange(services.db, scope.run, input.offerId);
+        if (change === null || (change.state !== 'planned' && change.state !== 'sending')) return { isRerouted: false };
+        const first = await sendChange(services, scope, change);
+        const attempt = (await pollAll(services, scope, [change], [first])).get(0) ?? first;
+        if (attempt.kind === 'again') throw toRetry(attempt.error, change.attempts + 1, input.maxAttempts);
+        if (attempt.kind === 'accepted') {
+          throw toRetry(
+            new SyncError('OutcomeUnknown', 'accepted, but not carried out yet'),
+            change.attempts,
+            input.maxAttempts,
+          );
+        }
+        return { isRerouted: attempt.kind === 'rerouted' };
+      }),
+    );
+  };
+}
+
+function toRetry(error: SyncError, attempts: number, maxAttempts: number): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: error.type,
+    message: `attempt ${attempts} of ${maxAttempts}: ${error.message}`,
+    nonRetryable: attempts >= maxAttempts,
+    details: [{ ...error.facts }],
+  });
+}
+
+export interface RejectOfferInput {
+  readonly runId: RunId;
+  readonly offerId: OfferId;
+  readonly errorClass: string;
+  readonly message: string;
+}
+
+/** Records that an offer's declared attempts are used up. */
+export function createRejectOffer(services: ActivityServices) {
+  return async function rejectOffer(input: RejectOfferInput): Promise<void> {
+    await inRun(services, { ...input, priority: 'scheduled' }, ({ run }) =>
+      rejectChange(services.db, run, input.offerId, input),
+    );
+  };
+}

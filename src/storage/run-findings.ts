@@ -1,0 +1,61 @@
+import { sql } from 'kysely';
+import type { AccountId, RunId } from '../domain/ids.js';
+import type { Db } from './database.js';
+
+type Run = { readonly runId: RunId; readonly accountId: AccountId };
+
+/** A change that ended as a failure, as a person is told of it. */
+export interface RejectedChange {
+  readonly offerId: string;
+  readonly sku: string;
+  readonly kind: 'end' | 'lower' | 'reactivate' | 'raise';
+  readonly valueBefore: number;
+  readonly target: number;
+  readonly attempts: number;
+  readonly errorClass: string;
+  readonly errorMessage: string;
+  readonly settledAt: Date;
+}
+
+/** The failures of a run, oversell risks first. */
+export async function readRejectedChanges(db: Db, run: Run): Promise<RejectedChange[]> {
+  const { rows } = await sql<RejectedChange>`
+    select offer_id, sku, kind, value_before, target, attempts, coalesce(error_class, 'unknown') as error_class,
+      coalesce(error_message, 'no message') as error_message, coalesce(settled_at, clock_timestamp()) as settled_at
+    from offer_changes where run_id = ${run.runId} and state = 'rejected'
+    order by array_position(array['end', 'lower', 'reactivate', 'raise'], kind), value_before - target desc, offer_id`.execute(
+    db,
+  );
+  return rows;
+}
+
+/** Offers that had a stock row when we saw them before, and have none now: told, never taken for 0. */
+export async function countVanishedStock(db: Db, run: Run): Promise<{ count: number; skus: string[] }> {
+  const { rows } = await sql<{ count: number; skus: string[] | null }>`
+    select count(*)::integer as count, (array_agg(distinct sku))[1:10] as skus
+    from offers where account_id = ${run.accountId} and last_run_id = ${run.runId}
+      and reason = 'unknown_sku' and had_stock`.execute(db);
+  const [row] = rows;
+  return { count: row?.count ?? 0, skus: row?.skus ?? [] };
+}
+
+/** Offers with an open incident that this run has found, or made, to be right. */
+export async function readRecoveredOffers(db: Db, run: Run): Promise<string[]> {
+  const { rows } = await sql<{ offerId: string }>`
+    select distinct i.offer_id
+    from incidents i
+    join offers o on o.account_id = i.account_id and o.offer_id = i.offer_id and o.last_run_id = ${run.runId}
+    left join offer_changes c on c.run_id = ${run.runId} and c.offer_id = o.offer_id
+    where i.account_id = ${run.accountId} and i.state = 'open' and i.offer_id is not null
+      and (c.state in ('confirmed', 'in_sync') or (c.state is null and o.bucket = 'in_sync')
+        or (c.state is null and o.bucket = 'skipped' and o.reason <> 'quarantined'))`.execute(db);
+  return rows.map((row) => row.offerId);
+}
+
+/** What is right again is not kept in quarantine. */
+export async function releaseQuarantine(db: Db, run: Run): Promise<void> {
+  await sql`
+    delete from quarantined_offers q using offers o
+    where q.account_id = ${run.accountId} and o.account_id = q.account_id and o.offer_id = q.offer_id
+      and o.last_run_id = ${run.runId} and o.bucket = 'in_sync'`.execute(db);
+}
