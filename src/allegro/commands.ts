@@ -119,8 +119,9 @@ export function createCommands({ session, quotas }: { readonly session: Session;
     }
     if (report.completedAt === null) return { isComplete: false, isKnown: true, tasks: [] };
     const tasks = await readTasks(call, route, commandId, report.taskCount.total);
-    // Complete is what names every offer with its end.
-    const isComplete = tasks.length >= report.taskCount.total && tasks.every((task) => task.state !== 'new');
+    // Complete is what names every offer with its end; a command without offers is a report that is not ready.
+    const { total } = report.taskCount;
+    const isComplete = total > 0 && tasks.length >= total && tasks.every((task) => task.state !== 'new');
     return { isComplete, isKnown: true, tasks };
   }
 
