@@ -45,7 +45,7 @@ export function answerApi(simulation: Simulation, request: ApiRequest): Answer {
   }
   const denied = checkToken(request);
   if (denied) return denied;
-  if (request.check.kind !== 'valid') return authErrorAnswer(401, 'invalid_token', 'Invalid access token');
+  if (request.check.kind !== 'valid') return unauthorized('invalid_token', 'Invalid access token');
   const wrongMedia = checkMediaTypes(simulation, request, route.name);
   if (wrongMedia) return wrongMedia;
   const { sellerId, scopes } = request.check;
@@ -149,18 +149,23 @@ function unknownRoute(simulation: Simulation, { method, path }: ApiRequest): Ans
 
 function checkToken({ token, check }: ApiRequest): Answer | undefined {
   if (token === undefined) {
-    return authErrorAnswer(401, 'unauthorized', 'Full authentication is required to access this resource');
+    return unauthorized('unauthorized', 'Full authentication is required to access this resource');
   }
   switch (check.kind) {
     case 'valid':
       return undefined;
     case 'expired':
-      return authErrorAnswer(401, 'invalid_token', `Access token expired: ${token}`);
+      return unauthorized('invalid_token', `Access token expired: ${token}`);
     case 'revoked':
-      return authErrorAnswer(401, 'invalid_token', `Invalid access token: ${token}`);
+      return unauthorized('invalid_token', `Invalid access token: ${token}`);
     case 'unknown':
-      return authErrorAnswer(401, 'invalid_token', 'Cannot convert access token to JSON');
+      return unauthorized('invalid_token', 'Cannot convert access token to JSON');
   }
+}
+
+/** OAuth's body, but in the API's media type. */
+function unauthorized(error: string, description: string): Answer {
+  return { ...authErrorAnswer(401, error, description), contentType: PUBLIC_MEDIA_TYPE };
 }
 
 function checkMediaTypes(simulation: Simulation, request: ApiRequest, route: RouteName): Answer | undefined {

@@ -58,7 +58,7 @@ export function listingRow(offer: Offer, shown: IndexedState, withNulls: boolean
         : '';
   const isAuction = shown.format === 'AUCTION';
   const auctionPrice = isAuction ? `,"startingPrice":${price}` : '';
-  const sellingNulls = withNulls ? ',"minimalPrice":null,"startingPrice":null' : '';
+  const sellingNulls = withNulls ? ',"minimalPrice":null' : '';
   const saleInfo = isAuction
     ? `"saleInfo":{"currentPrice":${price},"biddersCount":${hash % 5}},`
     : withNulls
@@ -83,8 +83,8 @@ function times(offer: Offer, shown: IndexedState, withNulls: boolean): string {
   const endingAt = plannedEnding(offer, shown.startedAt);
   return (
     (withNulls ? ',"startingAt":null' : '') +
-    timeField('startedAt', shown.startedAt, withNulls) +
-    timeField('endingAt', endingAt, withNulls) +
+    timeField('startedAt', shown.startedAt, false) +
+    timeField('endingAt', endingAt, false) +
     timeField('endedAt', shown.endedAt, withNulls)
   );
 }
