@@ -1,0 +1,94 @@
+import { accountProgressQuery, syncAccountId, TASK_QUEUE } from '../workflows/api.js';
+import type { ProgressView } from './progress.js';
+import type { TemporalService } from './services.js';
+
+const POLL_MS = 1_000;
+/** A person who waits longer without a word thinks it hangs. */
+const NO_WORKER_AFTER_MS = 10_000;
+/** A query that no worker answers would otherwise wait for the server's own limit. */
+const QUERY_TIMEOUT_MS = 2_000;
+/** A worker's poll lasts a minute at most; the server lists pollers for five. */
+const POLLER_FRESH_MS = 75_000;
+
+export interface Watch {
+  /** Begins to show this account's progress. */
+  add(accountId: string): void;
+  remove(accountId: string): void;
+  stop(): Promise<void>;
+}
+
+/** Asks the runs how far they are, once a second, until stopped; says so when no worker is there to run them. */
+export function watchRuns(temporal: TemporalService, view: ProgressView): Watch {
+  const accounts = new Set<string>();
+  const since = Date.now();
+  const stopped = new AbortController();
+  let hasSaidNoWorker = false;
+  let hasSeenWorker = false;
+
+  async function showProgress(accountId: string): Promise<void> {
+    const handle = temporal.client.workflow.getHandle(syncAccountId(accountId));
+    try {
+      const progress = await temporal.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
+        handle.query(accountProgressQuery),
+      );
+      hasSeenWorker = true;
+      if (accounts.has(accountId)) view.show(progress);
+    } catch {
+      // Not started yet, just ended, or no worker: the next round asks again, and the result tells the end.
+    }
+  }
+
+  async function checkWorker(): Promise<void> {
+    if (hasSeenWorker || hasSaidNoWorker || Date.now() - since < NO_WORKER_AFTER_MS) return;
+    if (await hasWorker(temporal)) return;
+    hasSaidNoWorker = true;
+    view.say(
+      `No worker polls the task queue "${TASK_QUEUE}" at ${temporal.address}: the run waits until one does. Start one with: npm run worker`,
+    );
+  }
+
+  async function watch(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      await Promise.all([...accounts].map(showProgress));
+      await checkWorker().catch(() => undefined);
+      await pause(POLL_MS, stopped.signal);
+    }
+  }
+
+  const done = watch();
+  return {
+    add: (accountId) => void accounts.add(accountId),
+    remove: (accountId) => void accounts.delete(accountId),
+    stop: async () => {
+      accounts.clear();
+      stopped.abort();
+      await done;
+      view.stop();
+    },
+  };
+}
+
+/** Whether a worker has polled the task queue of the workflows in the last minute. */
+export async function hasWorker({ client, connection, namespace }: TemporalService): Promise<boolean> {
+  const { pollers } = await client.withDeadline(Date.now() + 5_000, () =>
+    connection.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: TASK_QUEUE },
+    }),
+  );
+  return pollers.some(({ lastAccessTime }) => {
+    const seconds = Number(lastAccessTime?.seconds ?? 0);
+    return Date.now() - seconds * 1000 < POLLER_FRESH_MS;
+  });
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (signal.aborted) resolve();
+  });
+}
