@@ -1,9 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 import type { AcquireOptions, Grant, LimiterEvent, RateLimiter, Refusal, ScopeUsage } from './contract.js';
 import { checkQuota, unitSpacingMs, type Quota } from './pace.js';
 import { LOOK_AHEAD_MS, PERMIT_SCRIPT } from './permit-script.js';
-import { createPermitScript, LimiterUnavailable, type PermitScript, type ScriptAnswer } from './redis-script.js';
+import {
+  createPermitScript,
+  LimiterUnavailable,
+  type PermitScript,
+  type ScriptAnswer,
+  type ScriptRedis,
+} from './redis-script.js';
 import { SpentRecord } from './spent-record.js';
 import { WaitingLine, type InLine, type Priority } from './waiting-line.js';
 
@@ -11,7 +16,8 @@ export type * from './contract.js';
 export { LimiterUnavailable, type Priority, type Quota };
 
 export interface RateLimiterOptions {
-  redis: Redis;
+  /** An ioredis connection with a bounded `maxRetriesPerRequest`; it stays the caller's. */
+  redis: ScriptRedis;
   clientId: string;
   onEvent?: (event: LimiterEvent) => void;
   /** The rest is for tests. */
@@ -46,6 +52,8 @@ const BLOCK_JITTER_MS = 5000;
 const MIN_OUTSTANDING = 4;
 /** … and more only while they lie near, so that whoever is urgent need not queue behind permits already taken. */
 const MAX_OUTSTANDING = 64;
+/** Unanswered ones: how near their permits will lie is not known yet. */
+const MAX_ASKING = 8;
 
 /** How soon every process notices lost state: well within the pause. */
 const HEARTBEAT_MS = 1000;
@@ -70,6 +78,7 @@ class SharedRateLimiter implements RateLimiter {
   private readonly heartbeat: NodeJS.Timeout;
   private epoch: string | null = null;
   private outstanding = 0;
+  private asking = 0;
   private pumpIsDue = false;
   private horizonMs = 0;
   private wakeUp: NodeJS.Timeout | undefined;
@@ -183,7 +192,7 @@ class SharedRateLimiter implements RateLimiter {
     this.pumpIsDue = false;
     while (
       this.outstanding < MIN_OUTSTANDING ||
-      (this.outstanding < MAX_OUTSTANDING && this.horizonMs < now + LOOK_AHEAD_MS)
+      (this.outstanding < MAX_OUTSTANDING && this.asking < MAX_ASKING && this.horizonMs < now + LOOK_AHEAD_MS)
     ) {
       const waiter = this.line.next(now, ({ quotas }) => this.opensAt(quotas) <= now);
       if (waiter === undefined) break;
@@ -206,7 +215,9 @@ class SharedRateLimiter implements RateLimiter {
     const { quotas } = waiter;
     const askedMs = performance.now();
     const aheadMs = Math.min(MAX_AHEAD_MS, Math.max(0, waiter.deadlineMs - askedMs));
-    const { numbers } = await this.ask('take', quotas, { first: Math.round(aheadMs * 1000) });
+    this.asking += 1;
+    const asked = this.ask('take', quotas, { first: Math.round(aheadMs * 1000) });
+    const { numbers } = await asked.finally(() => (this.asking -= 1));
     const answeredMs = performance.now();
     const [granted, waitUs = 0, third = 0, fourth = 0, pauseUs = 0] = numbers;
     if (granted !== 1) {
@@ -219,6 +230,7 @@ class SharedRateLimiter implements RateLimiter {
     const sendMs = answeredMs + waitUs / 1000;
     const expiresMs = askedMs + (waitUs - third) / 1000 + PERMIT_LIFE_MS;
     this.horizonMs = Math.max(this.horizonMs, sendMs);
+    this.pumpSoon();
     await sleepUntil(sendMs);
     const isFresh = (): boolean => performance.now() < expiresMs && !this.isBlocked(quotas);
     if (!isFresh()) {

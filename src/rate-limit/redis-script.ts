@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
 import { isCounted, type Quota } from './pace.js';
 
 /** Redis could not be asked: nothing may be sent. */
@@ -25,8 +24,18 @@ export interface ScriptAnswer {
   numbers: number[];
 }
 
+/** What is used of an ioredis connection. */
+export interface ScriptRedis {
+  readonly status: string;
+  evalsha(sha: string, keyCount: number, ...keysAndValues: string[]): Promise<unknown>;
+  eval(script: string, keyCount: number, ...keysAndValues: string[]): Promise<unknown>;
+  info(section: 'server'): Promise<string>;
+  on(event: 'ready', listener: () => void): unknown;
+  off(event: 'ready', listener: () => void): unknown;
+}
+
 export interface PermitScriptOptions {
-  redis: Redis;
+  redis: ScriptRedis;
   clientId: string;
   /** Text of the script; tests give one with another clock. */
   script: string;
@@ -108,7 +117,7 @@ function quotaValues(quota: Quota): string[] {
   ];
 }
 
-async function readRunId(redis: Redis): Promise<string> {
+async function readRunId(redis: ScriptRedis): Promise<string> {
   return /run_id:(\w+)/.exec(await redis.info('server'))?.[1] ?? 'unknown';
 }
 

@@ -2,26 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { Quota } from '../../../src/rate-limit/pace.js';
 import { CLOCK_LINE, PERMIT_SCRIPT } from '../../../src/rate-limit/permit-script.js';
-import { createPermitScript, type PermitScript } from '../../../src/rate-limit/redis-script.js';
+import { createPermitScript, type PermitScript, type ScriptRedis } from '../../../src/rate-limit/redis-script.js';
 
 /** A connection to the Redis that the test run started. */
 export function connectToTestRedis(): Redis {
   const url = process.env['TEST_REDIS_URL'];
   if (url === undefined) throw new Error('TEST_REDIS_URL is not set; `npm test` starts a Redis and sets it');
-  return new Redis(url, { maxRetriesPerRequest: 1 });
+  return new Redis(url, { maxRetriesPerRequest: 1, enableAutoPipelining: true });
 }
 
-/** The shipped script with its one clock line replaced: time and run id of the server are what the test says. */
-export const SCRIPT_WITH_TEST_CLOCK = PERMIT_SCRIPT.replace(
-  CLOCK_LINE,
-  `local now = tonumber(redis.call('GET', KEYS[1] .. ':clock')); ARGV[2] = redis.call('GET', KEYS[1] .. ':run') or 'first run'`,
-);
+/** The shipped script with its one clock line replaced: the time comes as one more argument. */
+export const SCRIPT_WITH_TEST_CLOCK = PERMIT_SCRIPT.replace(CLOCK_LINE, 'local now = tonumber(table.remove(ARGV))');
 
 export interface ScriptedRedis {
   script: PermitScript;
   prefix: string;
   /** Sets what the server's clock shows, ms. */
-  setClock(ms: number): Promise<void>;
+  setClock(ms: number): void;
   /** Drops everything but the clock, as a Redis without persistence does when it restarts. */
   loseState(): Promise<void>;
   /** Keeps a copy of what is stored now; the function returned puts it back under a new run id. */
@@ -40,36 +37,76 @@ export interface Taken {
   reason: number;
 }
 
-export function scriptedRedis(redis: Redis, script: string = SCRIPT_WITH_TEST_CLOCK): ScriptedRedis {
+export function scriptedRedis(redis: Redis, script: string = SCRIPT_WITH_TEST_CLOCK, pauseMs = 3000): ScriptedRedis {
   const clientId = randomUUID();
   const prefix = `allegro_rate_limit:{${clientId}}`;
-  const state = `${prefix}:state`;
-  const limiterKeys = async (): Promise<string[]> => {
-    const keys = await redis.keys(`${prefix.replace(/[{}]/g, '?')}*`);
-    return keys.filter((key) => !key.endsWith(':clock') && !key.endsWith(':run'));
-  };
+  const keys = new Set([`${prefix}:state`]);
+  const server = new ClockedServer(redis);
+  const inner = createPermitScript({ redis: server, clientId, script, pauseMs, timeoutMs: 10_000 });
   return {
-    script: createPermitScript({ redis, clientId, script, pauseMs: 3000, timeoutMs: 10_000 }),
     prefix,
-    async setClock(ms) {
-      await redis.set(`${state}:clock`, String(Math.round(ms * 1000)), 'EX', 600);
+    script: {
+      call(call) {
+        for (const { scope } of call.quotas) keys.add(`${prefix}:scope:${scope}`);
+        return inner.call(call);
+      },
+      close() {
+        inner.close();
+      },
+    },
+    setClock(ms) {
+      server.clock = String(Math.round(ms * 1000));
     },
     async loseState() {
-      const keys = await limiterKeys();
-      if (keys.length > 0) await redis.del(...keys);
+      await redis.unlink(...keys);
     },
     async takeSnapshot() {
-      const keys = await limiterKeys();
-      const copies: (Buffer | null)[] = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
+      const kept = [...keys];
+      const copies: (Buffer | null)[] = await Promise.all(kept.map((key) => redis.dumpBuffer(key)));
       return async () => {
-        for (const key of await limiterKeys()) await redis.del(key);
+        await redis.unlink(...keys);
         for (const [index, copy] of copies.entries()) {
-          if (copy !== null) await redis.restore(keys[index] ?? '', 0, copy);
+          if (copy !== null) await redis.restore(kept[index] ?? '', 0, copy);
         }
-        await redis.set(`${state}:run`, randomUUID(), 'EX', 600);
+        server.restart();
       };
     },
   };
+}
+
+/** A real Redis that shows another time, and can look restarted. */
+class ClockedServer implements ScriptRedis {
+  clock = '0';
+  readonly status = 'ready';
+  private run = 1;
+  private onReady: () => void = () => undefined;
+
+  constructor(private readonly redis: Redis) {}
+
+  evalsha(sha: string, keyCount: number, ...keysAndValues: string[]): Promise<unknown> {
+    return this.redis.evalsha(sha, keyCount, ...keysAndValues, this.clock);
+  }
+
+  eval(script: string, keyCount: number, ...keysAndValues: string[]): Promise<unknown> {
+    return this.redis.eval(script, keyCount, ...keysAndValues, this.clock);
+  }
+
+  info(): Promise<string> {
+    return Promise.resolve(`run_id:${this.run}`);
+  }
+
+  on(_event: 'ready', listener: () => void): void {
+    this.onReady = listener;
+  }
+
+  off(): void {
+    this.onReady = () => undefined;
+  }
+
+  restart(): void {
+    this.run += 1;
+    this.onReady();
+  }
 }
 
 export async function take(script: PermitScript, quotas: readonly Quota[], aheadMs = 2000): Promise<Taken> {
