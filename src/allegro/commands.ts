@@ -11,6 +11,7 @@ import type {
 import { commandReportSchema, parseProblem, tasksSchema } from './answers.js';
 import { findErrorRule } from './errors.js';
 import { MAX_COMMAND_OFFERS, type Quotas, type SellerResource } from './quotas.js';
+import { redact } from './redact.js';
 import type { AccountRequest, Session } from './session.js';
 
 /** The two commands for many offers: one value ≥ 1, and the end of their publication. */
@@ -54,7 +55,7 @@ export function createCommands({ session, quotas }: { readonly session: Session;
     command: { readonly commandId: CommandId; readonly offerIds: readonly OfferId[]; readonly change: object },
   ): Promise<CommandAnswer> {
     const count = command.offerIds.length;
-    if (count < 1 || count > MAX_COMMAND_OFFERS) throw new RangeError(`${route.name}: ${count} offers`);
+    if (count < 1 || count > MAX_COMMAND_OFFERS) throw new RangeError(`a command of ${count} offers`);
     const request: AccountRequest = {
       operation: `submit${route.name}`,
       kind: 'command_write',
@@ -126,10 +127,9 @@ export function createCommands({ session, quotas }: { readonly session: Session;
   }
 
   return {
-    submitQuantity(call, { commandId, quantity, offerIds }) {
+    async submitQuantity(call, { commandId, quantity, offerIds }) {
       // 0 is refused by Allegro (#3910), and would end offers if it were not.
-      if (!Number.isSafeInteger(quantity) || quantity < 1)
-        throw new RangeError(`QuantityCommand: quantity ${quantity}`);
+      if (!Number.isSafeInteger(quantity) || quantity < 1) throw new RangeError(`a command of ${quantity} pieces`);
       const change = { modification: { changeType: 'FIXED', value: quantity } };
       return submit(call, QUANTITY, { commandId, offerIds, change });
     },
@@ -153,12 +153,16 @@ const STATES = { NEW: 'new', SUCCESS: 'success', FAIL: 'fail' } as const;
 
 export function toTask(task: AnsweredTask): CommandTask {
   const [error] = task.errors ?? [];
-  const code = error?.code ?? null;
+  const code = clean(error?.code);
   return {
     offerId: task.offerId,
     state: STATES[task.status],
     code,
-    message: error?.message ?? task.message ?? null,
+    message: clean(error?.message ?? task.message),
     ...(task.status === 'FAIL' ? { errorType: findErrorRule({ kind: 'task', status: null, code }).type } : {}),
   };
+}
+
+function clean(text: string | null | undefined): string | null {
+  return text == null ? null : redact(text, []);
 }

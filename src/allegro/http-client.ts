@@ -166,11 +166,13 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 
   /** Who is blocked and for how long is Redis' to know; when it is away the caller waits all the same. */
   async function tellBlock(request: HttpRequest, retryAfterMs: number | null): Promise<never> {
-    await options.limiter.penalise(request.quotas, retryAfterMs).catch(() => undefined);
+    // Logins are limited per seller by counters of their own: the other accounts go on.
+    const meant = request.kind === 'token' && request.quotas.length > 1 ? request.quotas.slice(1) : request.quotas;
+    await options.limiter.penalise(meant, retryAfterMs).catch(() => undefined);
     throw new SyncError('RateLimited', `${request.operation}: Allegro has had too many requests (429).`, {
       status: 429,
       retryInMs: retryAfterMs ?? BLOCK_MS,
-      scope: request.quotas[1]?.scope ?? 'app',
+      scope: meant.at(-1)?.scope ?? 'app',
     });
   }
 

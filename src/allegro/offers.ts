@@ -111,7 +111,7 @@ export function createOffers({ session, quotas, apiUrl }: OffersOptions): Offers
   }
 
   return {
-    list(call, { offset, limit }) {
+    async list(call, { offset, limit }) {
       if (limit < 1 || limit > PAGE || offset < 0 || offset + limit > LAST_ROW) {
         throw new RangeError(`listing: offset ${offset}, limit ${limit} is out of range`);
       }

@@ -137,3 +137,15 @@ export async function eventually(
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/** Does what the workflows do: comes back when there is a permit. */
+export async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof SyncError) || error.type !== 'RateLimited') throw error;
+      await new Promise((resolve) => setTimeout(resolve, error.facts.retryInMs));
+    }
+  }
+}
