@@ -26,7 +26,7 @@ export interface OpenedIncident {
   readonly class: string;
 }
 
-/** Rows of one INSERT: 9 parameters each, and PostgreSQL takes 65,535. */
+/** Rows of one INSERT: 6 parameters each, and PostgreSQL takes 65,535. */
 const ROWS_PER_STATEMENT = 1000;
 
 /** Opens one incident, or counts the repetition of one that is open. */
