@@ -1,7 +1,9 @@
 import type { AccountId } from '../domain/ids.js';
-import { countBusyTick, listActiveAccounts, listAccountNames } from '../storage/account-ticks.js';
+import type { AlertMessage } from '../notifications/notifier.js';
+import { countBusyTicks, listActiveAccounts, listAccountNames, resetBusyTicks } from '../storage/account-ticks.js';
+import type { Db } from '../storage/database.js';
 import { openIncident } from '../storage/incidents.js';
-import { enqueueMessage } from '../storage/outbox.js';
+import { enqueue } from '../storage/outbox.js';
 import type { ActivityServices } from './services.js';
 
 export interface LoadAccountsInput {
@@ -27,43 +29,47 @@ export function createLoadAccounts({ db }: ActivityServices) {
 }
 
 export interface RecordTickInput {
-  readonly accountId: AccountId;
-  /** true: the account was still at work when the tick came. */
-  readonly isBusy: boolean;
+  /** Accounts that were still at work when the tick came. */
+  readonly busy: readonly AccountId[];
+  readonly idle: readonly AccountId[];
 }
 
 /** Ticks in a row at which an account may still be at work before a person is told. */
 const BUSY_TICKS_TOLD = 2;
+const STILL_RUNNING = 'StillRunning';
 
 /** Counts the ticks at which an account was still at work; the second in a row is an incident. */
 export function createRecordTick({ db }: ActivityServices) {
-  return async function recordTick(input: RecordTickInput): Promise<void> {
-    const tick = await countBusyTick(db, input.accountId, input.isBusy);
-    if (tick === null || tick.busyTicks < BUSY_TICKS_TOLD) return;
-    const title = 'The account is still at work at two scheduled runs in a row';
-    await db.transaction().execute(async (trx) => {
-      const incident = await openIncident(trx, {
-        accountId: input.accountId,
-        class: 'StillRunning',
-        title,
-        details: {},
-      });
-      if (!incident.isNew) return;
-      await enqueueMessage(trx, {
-        dedupeKey: `incident/${incident.id}/opened`,
-        message: {
-          kind: 'account_problem',
-          accountId: input.accountId,
-          accountName: tick.accountName,
-          class: 'StillRunning',
-          title,
-          details: `A run of this account takes longer than the interval between runs (${tick.busyTicks} runs in a row).`,
-          action: 'Look at the run in the Temporal Web UI: what it waits for is in its summary.',
-          since: new Date().toISOString(),
-        },
-      });
-    });
+  return async function recordTick({ busy, idle }: RecordTickInput): Promise<void> {
+    await resetBusyTicks(db, idle);
+    for (const account of await countBusyTicks(db, busy)) {
+      if (account.busyTicks >= BUSY_TICKS_TOLD) await tellStillRunning(db, account);
+    }
   };
+}
+
+async function tellStillRunning(
+  db: Db,
+  { accountId, name, busyTicks }: { accountId: AccountId; name: string; busyTicks: number },
+): Promise<void> {
+  const title = 'The account is still at work at two scheduled runs in a row';
+  await db.transaction().execute(async (trx) => {
+    const incident = await openIncident(trx, { accountId, class: STILL_RUNNING, title, details: { busyTicks } });
+    if (!incident.isNew) return;
+    await enqueue(trx, {
+      dedupeKey: `incident/${incident.id}/opened`,
+      message: {
+        kind: 'account_problem',
+        accountId,
+        accountName: name,
+        class: STILL_RUNNING,
+        title,
+        details: `A run of this account takes longer than the interval between runs (${busyTicks} runs in a row).`,
+        action: 'Look at the run in the Temporal Web UI: what it waits for is in its summary.',
+        since: new Date().toISOString(),
+      } satisfies AlertMessage,
+    });
+  });
 }
 
 /** Sends every message that is due. Messages that cannot be sent wait in PostgreSQL. */

@@ -1,6 +1,7 @@
 import type { AccountId, RunId } from '../domain/ids.js';
 import type { AccountResult, SyncOutcome } from '../workflows/api.js';
 import { readAccount } from '../storage/accounts.js';
+import { readOutboxState } from '../storage/outbox.js';
 import { releaseQuarantine } from '../storage/run-findings.js';
 import { addRunCosts, closeRunRow, countBuckets, readRun, readRunEnd, type RunCounts } from '../storage/runs.js';
 import { useApprovals } from '../storage/write-plan.js';
@@ -20,40 +21,52 @@ export interface CloseRunInput {
   readonly mode: 'preview' | 'live';
 }
 
+export interface CloseRunResult {
+  readonly result: AccountResult;
+  /** true: somebody is to be told something. */
+  readonly hasMessages: boolean;
+}
+
 /**
  * Counts the buckets, stores the outcome, opens and resolves incidents and puts their messages in line. Safe to
  * repeat: messages have keys, incidents are one per problem.
  */
 export function createCloseRun(services: ActivityServices) {
-  return async function closeRun(input: CloseRunInput): Promise<AccountResult> {
-    const { db } = services;
-    const run = input.runId === null ? null : await readRun(db, input.runId);
-    if (run === null) {
-      const result = resultOf(input, { seen: 0, counts: null, isComplete: false, costs: { requests: 0, batches: 0 } });
-      if (input.end === 'failed' && (await readAccount(db, input.accountId)) !== null) {
-        await reportRun(db, { accountId: input.accountId, accountName: input.accountName, run: null, result });
-      }
-      return result;
-    }
-    const isPreview = run.mode === 'preview';
-    if (!isPreview) await useApprovals(db, run);
-    await addRunCosts(db, run.runId, { requests: services.requests.take(run.runId), batches: 0 });
-    const counts = await countBuckets(db, { ...run, isPreview });
-    const { scanEnded, totalCount } = await readRunEnd(db, run.runId);
-    const isComplete = input.end === 'done' && scanEnded && (totalCount === null || counts.seen >= totalCount);
-    const outcome = outcomeOf(input, counts, isComplete);
-    const costs = await closeRunRow(
-      db,
-      { runId: run.runId, accountId: run.accountId, isOfAllOffers: run.skus === null },
-      { outcome, failure: input.failure, counts, isComplete },
-    );
-    const result = resultOf(input, { seen: counts.seen, counts, isComplete, costs, outcome });
-    if (outcome === 'superseded') return result;
-    await releaseQuarantine(db, run);
-    await reportRun(db, { accountId: input.accountId, accountName: input.accountName, run, result });
-    reportMetrics(services, result, run.startedAt);
-    return result;
+  return async function closeRun(input: CloseRunInput): Promise<CloseRunResult> {
+    const result = await close(services, input);
+    const { waiting } = await readOutboxState(services.db);
+    return { result, hasMessages: waiting > 0 };
   };
+}
+
+async function close(services: ActivityServices, input: CloseRunInput): Promise<AccountResult> {
+  const { db } = services;
+  const run = input.runId === null ? null : await readRun(db, input.runId);
+  if (run === null) {
+    const result = resultOf(input, { seen: 0, counts: null, isComplete: false, costs: { requests: 0, batches: 0 } });
+    if (input.end === 'failed' && (await readAccount(db, input.accountId)) !== null) {
+      await reportRun(db, { accountId: input.accountId, accountName: input.accountName, run: null, result });
+    }
+    return result;
+  }
+  const isPreview = run.mode === 'preview';
+  if (!isPreview) await useApprovals(db, run);
+  await addRunCosts(db, run.runId, { requests: services.requests.take(run.runId), batches: 0 });
+  const counts = await countBuckets(db, { ...run, isPreview });
+  const { scanEnded, totalCount } = await readRunEnd(db, run.runId);
+  const isComplete = input.end === 'done' && scanEnded && (totalCount === null || counts.seen >= totalCount);
+  const outcome = outcomeOf(input, counts, isComplete);
+  const costs = await closeRunRow(
+    db,
+    { runId: run.runId, accountId: run.accountId, isOfAllOffers: run.skus === null },
+    { outcome, failure: input.failure, counts, isComplete },
+  );
+  const result = resultOf(input, { seen: counts.seen, counts, isComplete, costs, outcome });
+  if (outcome === 'superseded') return result;
+  await releaseQuarantine(db, run);
+  await reportRun(db, { accountId: input.accountId, accountName: input.accountName, run, result });
+  reportMetrics(services, result, run.startedAt);
+  return result;
 }
 
 function outcomeOf(input: CloseRunInput, { buckets }: RunCounts, isComplete: boolean): SyncOutcome {

@@ -4,6 +4,7 @@ import type { AccountId, RunId } from '../domain/ids.js';
 import { readAccount } from '../storage/accounts.js';
 import { addRunCosts, openRunRow } from '../storage/runs.js';
 import { readStopSwitch } from '../storage/stop-switch.js';
+import type { RunSettings } from '../workflows/api.js';
 import type { ActivityServices } from './services.js';
 
 export interface OpenRunInput {
@@ -14,13 +15,8 @@ export interface OpenRunInput {
   readonly isPreview: boolean;
 }
 
-/** The settings of a run that its workflow acts on: data, so that a replay sees the same. */
-export interface RunSettings {
-  /** Retries of one offer after its first attempt. */
-  readonly retryCount: number;
-  readonly retryDelaySeconds: number;
-  readonly commandPatienceSeconds: number;
-}
+/** What a scan and a command are given when the marketplace is away: two more tries, three minutes apart. */
+const PHASE_RETRY = { phaseRetryCount: 2, phaseRetryDelaySeconds: 180 };
 
 export type OpenRunResult =
   | {
@@ -92,6 +88,7 @@ export function createOpenRun(services: ActivityServices) {
         retryCount: sync.retryCount,
         retryDelaySeconds: sync.retryDelaySeconds,
         commandPatienceSeconds: sync.commandPatienceSeconds,
+        ...PHASE_RETRY,
       },
     };
   };

@@ -1,7 +1,7 @@
 import type { AlertMessage } from '../notifications/notifier.js';
 import type { Db } from '../storage/database.js';
 import { openIncident, openIncidents, resolveIncidents } from '../storage/incidents.js';
-import { enqueueMessage } from '../storage/outbox.js';
+import { enqueue } from '../storage/outbox.js';
 import {
   countVanishedStock,
   readRecoveredOffers,
@@ -61,7 +61,7 @@ async function reportFailure(trx: Db, { accountId, accountName, run, result }: R
     since: new Date().toISOString(),
     ...actionFor(failure.class, accountId),
   };
-  await enqueueMessage(trx, {
+  await enqueue(trx, {
     dedupeKey: `incident/${incident.id}/opened`,
     message: (isOfTheSystem
       ? { kind: 'system_problem', ...problem }
@@ -120,7 +120,7 @@ async function reportRejected(trx: Db, { accountId, accountName }: ReportedRun, 
   if (told.length === 0) return;
   const countsByClass: Record<string, number> = {};
   for (const change of told) countsByClass[change.errorClass] = (countsByClass[change.errorClass] ?? 0) + 1;
-  await enqueueMessage(trx, {
+  await enqueue(trx, {
     dedupeKey: `run/${run.runId}/failures`,
     message: {
       kind: 'offer_failures',
@@ -164,7 +164,7 @@ async function reportHeld(trx: Db, { accountId, accountName, result }: ReportedR
     runId: run.runId,
   });
   if (!incident.isNew) return;
-  await enqueueMessage(trx, {
+  await enqueue(trx, {
     dedupeKey: `incident/${incident.id}/opened`,
     message: {
       kind: 'held',
@@ -194,7 +194,7 @@ async function reportVanished(trx: Db, { accountId, accountName, result }: Repor
     runId: run.runId,
   });
   if (!incident.isNew) return;
-  await enqueueMessage(trx, {
+  await enqueue(trx, {
     dedupeKey: `incident/${incident.id}/opened`,
     message: {
       kind: 'account_problem',
@@ -232,7 +232,7 @@ async function reportRecovered(trx: Db, { accountId, accountName, result }: Repo
   ];
   if (resolved.length === 0) return;
   const since = new Date(Math.min(...resolved.map((incident) => incident.openedAt.getTime())));
-  await enqueueMessage(trx, {
+  await enqueue(trx, {
     dedupeKey: `run/${run.runId}/resolved`,
     message: {
       kind: 'resolved',

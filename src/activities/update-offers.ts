@@ -33,8 +33,8 @@ export interface UpdateOfferBatchInput {
 export interface UpdateOfferBatchResult {
   /** Offers that need another attempt. */
   readonly retry: readonly OfferId[];
-  /** true: some were sent back to be planned by another route. */
-  readonly hasRerouted: boolean;
+  /** Changes that need nothing more. */
+  readonly settled: number;
 }
 
 /** Sends up to 50 changes, one attempt each. */
@@ -49,7 +49,7 @@ export function createUpdateOfferBatch(services: ActivityServices) {
         const attempts = await sendAll(services, scope, toSend, input.batch);
         return {
           retry: await readOffersToRetry(services.db, scope.run, input.batch),
-          hasRerouted: attempts.some((attempt) => attempt.kind === 'rerouted'),
+          settled: attempts.filter((attempt) => attempt.kind === 'settled').length,
         };
       }),
     );

@@ -31,17 +31,27 @@ export async function listAccountNames(db: Db, accountIds: readonly AccountId[])
   return rows.map(({ id, ...rest }) => ({ accountId: toAccountId(id), ...rest }));
 }
 
-/** Counts a tick at which the account was still at work, or ends the count. null: the account is gone. */
-export async function countBusyTick(
+/** Counts a tick at which these accounts were still at work. */
+export async function countBusyTicks(
   db: Db,
-  accountId: AccountId,
-  isBusy: boolean,
-): Promise<{ busyTicks: number; accountName: string } | null> {
-  const row = await db
+  accountIds: readonly AccountId[],
+): Promise<{ accountId: AccountId; name: string; busyTicks: number }[]> {
+  if (accountIds.length === 0) return [];
+  const rows = await db
     .updateTable('accounts')
-    .set({ busyTicks: isBusy ? sql<number>`busy_ticks + 1` : 0 })
-    .where('id', '=', accountId)
-    .returning(['busyTicks', 'name'])
-    .executeTakeFirst();
-  return row === undefined ? null : { busyTicks: row.busyTicks, accountName: row.name };
+    .set({ busyTicks: sql<number>`busy_ticks + 1` })
+    .where('id', 'in', accountIds)
+    .returning(['id', 'name', 'busyTicks'])
+    .execute();
+  return rows.map(({ id, ...rest }) => ({ accountId: toAccountId(id), ...rest }));
+}
+
+export async function resetBusyTicks(db: Db, accountIds: readonly AccountId[]): Promise<void> {
+  if (accountIds.length === 0) return;
+  await db
+    .updateTable('accounts')
+    .set({ busyTicks: 0 })
+    .where('id', 'in', accountIds)
+    .where('busyTicks', '>', 0)
+    .execute();
 }

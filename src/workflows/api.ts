@@ -1,3 +1,4 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineQuery } from '@temporalio/workflow';
 import type { BucketCounts } from '../domain/buckets.js';
 import type { AccountId, RunId } from '../domain/ids.js';
@@ -26,6 +27,9 @@ export function syncAccountId(accountId: string): string {
 
 /** Keyword search attributes; registered by `--search-attribute` of the local server or by `temporal operator`. */
 export const SEARCH_ATTRIBUTE_NAMES = ['AccountId', 'SyncTrigger', 'SyncOutcome'] as const;
+export const ACCOUNT_ID_KEY = defineSearchAttributeKey('AccountId', 'KEYWORD');
+export const SYNC_TRIGGER_KEY = defineSearchAttributeKey('SyncTrigger', 'KEYWORD');
+export const SYNC_OUTCOME_KEY = defineSearchAttributeKey('SyncOutcome', 'KEYWORD');
 
 export type SyncTrigger = 'schedule' | 'manual';
 
@@ -77,7 +81,25 @@ export interface SyncAccountInput {
 /** What one execution of `syncAccount` hands to the next. */
 export interface ContinuedRun {
   readonly runId: RunId;
+  readonly accountName: string;
+  readonly mode: 'preview' | 'live';
+  readonly settings: RunSettings;
   readonly cursor: ScanCursor;
+  /** true: the scan is over, what is left is to send. */
+  readonly isScanned: boolean;
+  readonly seen: number;
+  readonly differing: number;
+}
+
+/** The settings of a run that its workflow acts on: data, so that a replay sees the same. */
+export interface RunSettings {
+  /** Retries of one offer after its first attempt, and the pause before the first of them. */
+  readonly retryCount: number;
+  readonly retryDelaySeconds: number;
+  readonly commandPatienceSeconds: number;
+  /** Retries of a scan, a batch or a command when the marketplace as a whole does not answer. */
+  readonly phaseRetryCount: number;
+  readonly phaseRetryDelaySeconds: number;
 }
 
 /** Where the scan goes on: a listing offset, or the position in the list of chosen SKUs. */

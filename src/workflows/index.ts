@@ -1,0 +1,2 @@
+export { syncAccount } from './sync-account.js';
+export { syncAllAccounts } from './sync-all-accounts.js';

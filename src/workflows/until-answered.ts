@@ -1,0 +1,65 @@
+import { ActivityFailure, ApplicationFailure, sleep, TimeoutFailure } from '@temporalio/workflow';
+import { NOBODYS_ANSWER } from '../domain/errors.js';
+
+/** Pauses between two tries while a part is away: from the first to the longest, doubling. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 10_000;
+
+export interface Patience {
+  /** Epoch ms after which waiting ends with `DeadlineExceeded`. */
+  readonly deadline: number;
+  /** Told when a wait for a permit begins (epoch ms of its end) and ends (null). */
+  readonly onWait?: (until: number | null) => void;
+}
+
+/**
+ * Runs an activity until it has an answer of its own. A lost worker, a part that is away and a full quota are nobody's
+ * answer: they are waited for here, durably, and use up no declared attempt.
+ */
+export async function untilAnswered<Result>(patience: Patience, activity: () => Promise<Result>): Promise<Result> {
+  let pauseMs = FIRST_PAUSE_MS;
+  for (;;) {
+    try {
+      return await activity();
+    } catch (error) {
+      const wait = waitAfter(error, pauseMs);
+      if (wait === null) throw error;
+      await sleepWithin(patience, wait.ms, wait.why);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+}
+
+/** A durable sleep that shows what it waits for and never outlasts the deadline. */
+export async function sleepWithin(patience: Patience, ms: number, summary: string): Promise<void> {
+  const until = Date.now() + ms;
+  if (until > patience.deadline) {
+    throw ApplicationFailure.nonRetryable(`the deadline of the run is over (${summary})`, 'DeadlineExceeded');
+  }
+  patience.onWait?.(until);
+  await sleep(ms, { summary });
+  patience.onWait?.(null);
+}
+
+function waitAfter(error: unknown, pauseMs: number): { ms: number; why: string } | null {
+  if (!(error instanceof ActivityFailure)) return null;
+  const { cause, activityType } = error;
+  if (cause instanceof TimeoutFailure) return { ms: pauseMs, why: `${activityType}: worker lost, trying again` };
+  if (!(cause instanceof ApplicationFailure) || !NOBODYS_ANSWER.some((type) => type === cause.type)) return null;
+  if (cause.type !== 'RateLimited') return { ms: pauseMs, why: `${activityType}: ${cause.message}` };
+  return { ms: Math.max(FIRST_PAUSE_MS, retryInMs(cause)), why: `waiting for a permit: ${cause.message}` };
+}
+
+function retryInMs(failure: ApplicationFailure): number {
+  const facts: unknown = failure.details?.[0];
+  if (typeof facts !== 'object' || facts === null || !('retryInMs' in facts)) return 0;
+  return typeof facts.retryInMs === 'number' ? facts.retryInMs : 0;
+}
+
+/** Class and message of what ended an activity, as a person is to read it. */
+export function failureOf(error: unknown): { class: string; message: string } {
+  if (error instanceof ActivityFailure && error.cause !== undefined) return failureOf(error.cause);
+  if (error instanceof ApplicationFailure) return { class: error.type ?? 'InternalError', message: error.message };
+  if (error instanceof TimeoutFailure) return { class: 'DependencyUnavailable', message: error.message };
+  return { class: 'InternalError', message: error instanceof Error ? error.message : 'unknown' };
+}

@@ -1,0 +1,165 @@
+import { proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import type { Activities, MarketplaceActivities } from '../activities/index.js';
+import type { OfferId } from '../domain/ids.js';
+import type { ContinuedRun, SyncPhase } from './api.js';
+import { BOOKKEEPING, offerOptions, phaseOptions } from './retry-policies.js';
+import { failureOf, sleepWithin, untilAnswered, type Patience } from './until-answered.js';
+import { runInWindow } from './window.js';
+
+/** Batches of one account at work: more would only queue for the same permits. */
+const BATCHES_AT_ONCE = 4;
+/** Single offers of one account being tried again at the same time. */
+const RETRIES_AT_ONCE = 50;
+/** Changes that are sent back are planned anew; each can be sent back twice at most, so this is never reached. */
+const MOST_ROUNDS = 10;
+const FIRST_CHECK_AFTER_MS = 2_000;
+const LONGEST_CHECK_PAUSE_MS = 10_000;
+
+export interface WriteContext {
+  readonly patience: Patience;
+  readonly priority: 'adhoc' | 'scheduled';
+  awaitPermit(): Promise<void>;
+  onPhase(phase: SyncPhase): void;
+  onSettled(count: number): void;
+  /** Continues as new: the rows tell what is left. */
+  continueLater(): Promise<never>;
+}
+
+/**
+ * Sends the planned changes of a run, most dangerous first: commands and batches of up to 50, one attempt each; an
+ * offer that needs another attempt gets `updateOfferStock` with its declared retries while the rest goes on.
+ */
+export async function writeChanges(run: Omit<ContinuedRun, 'cursor'>, context: WriteContext): Promise<void> {
+  const { patience, priority } = context;
+  const { runId, settings } = run;
+  const { planWrites, rejectOffer } = proxyActivities<Activities>(BOOKKEEPING);
+  const { submitCommand, checkCommands, updateOfferBatch } = proxyActivities<MarketplaceActivities>(
+    phaseOptions(settings),
+  );
+  const offerRetry = offerOptions(settings);
+  const { updateOfferStock } = proxyActivities<MarketplaceActivities>(offerRetry.options);
+  const retries: Promise<void>[] = [];
+  const waiting: OfferId[] = [];
+  let lanes = 0;
+  let hasCommands = false;
+
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const { phases } = await untilAnswered(patience, () =>
+      planWrites.executeWithOptions({ summary: 'order the changes by danger' }, [{ runId }]),
+    );
+    if (phases.length === 0) {
+      // What a retry or a command has sent back needs one more round.
+      if (!(await settleSent())) return;
+      continue;
+    }
+    for (const { kind, commandIds, batches } of phases) {
+      await runInWindow(commandIds, BATCHES_AT_ONCE, (commandId) => sendCommand(kind, commandId));
+      await runInWindow(batches, BATCHES_AT_ONCE, (batch) => sendBatch(kind, batch));
+      if (workflowInfo().continueAsNewSuggested) {
+        await settleSent();
+        await context.continueLater();
+      }
+    }
+  }
+
+  async function sendCommand(kind: string, commandId: string): Promise<void> {
+    await context.awaitPermit();
+    const { isSent } = await untilAnswered(patience, () =>
+      submitCommand.executeWithOptions({ summary: `${kind}: one value for many offers` }, [
+        { runId, commandId, priority },
+      ]),
+    );
+    hasCommands ||= isSent;
+  }
+
+  async function sendBatch(kind: string, batch: number): Promise<void> {
+    await context.awaitPermit();
+    const result = await untilAnswered(patience, () =>
+      updateOfferBatch.executeWithOptions({ summary: `${kind}: batch ${batch}` }, [{ runId, batch, priority }]),
+    );
+    context.onSettled(result.settled);
+    retryLater(result.retry);
+  }
+
+  function retryLater(offerIds: readonly OfferId[]): void {
+    waiting.push(...offerIds);
+    while (lanes < RETRIES_AT_ONCE) {
+      const first = waiting.shift();
+      if (first === undefined) return;
+      lanes += 1;
+      const lane = retryLane(first);
+      // A lane that fails is awaited later; until then its failure must not count as unhandled.
+      lane.catch(() => undefined);
+      retries.push(lane);
+    }
+  }
+
+  async function retryLane(first: OfferId): Promise<void> {
+    for (let offerId: OfferId | undefined = first; offerId !== undefined; offerId = waiting.shift()) {
+      await retryOffer(offerId);
+    }
+    lanes -= 1;
+  }
+
+  async function retryOffer(offerId: OfferId): Promise<void> {
+    const maxAttempts = 1 + settings.retryCount;
+    try {
+      if (settings.retryCount > 0) {
+        await sleepWithin(patience, offerRetry.firstDelayMs, `offer ${offerId}: pause before its first retry`);
+      }
+      await untilAnswered(patience, () =>
+        updateOfferStock.executeWithOptions({ summary: `offer ${offerId}: another attempt` }, [
+          { runId, offerId, priority, maxAttempts },
+        ]),
+      );
+    } catch (error) {
+      const failure = failureOf(error);
+      if (!isOfOneOffer(failure.class)) throw error;
+      await untilAnswered(patience, () =>
+        rejectOffer.executeWithOptions({ summary: `offer ${offerId}: attempts used up` }, [
+          { runId, offerId, errorClass: failure.class, message: failure.message },
+        ]),
+      );
+    }
+    context.onSettled(1);
+  }
+
+  /** Waits for retries and commands. true: something may have been sent back to be planned again. */
+  async function settleSent(): Promise<boolean> {
+    const hadWork = retries.length > 0 || hasCommands;
+    context.onPhase('confirming');
+    if (hasCommands) await settleCommands();
+    hasCommands = false;
+    await Promise.all(retries.splice(0));
+    context.onPhase('writing');
+    return hadWork;
+  }
+
+  async function settleCommands(): Promise<void> {
+    const patienceEnds = Date.now() + settings.commandPatienceSeconds * 1000;
+    for (let pauseMs = FIRST_CHECK_AFTER_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_CHECK_PAUSE_MS)) {
+      await sleep(pauseMs, { summary: 'commands at work' });
+      const isLastCheck = Date.now() >= patienceEnds;
+      const { open, retry } = await untilAnswered(patience, () =>
+        checkCommands.executeWithOptions({ summary: 'reports of commands' }, [
+          { runId, of: 'this_run', priority, isLastCheck },
+        ]),
+      );
+      retryLater(retry);
+      if (open === 0 || isLastCheck) return;
+    }
+  }
+}
+
+/** Classes that end one offer; everything else ends or pauses the account. */
+function isOfOneOffer(errorClass: string): boolean {
+  return [
+    'OfferConflict',
+    'OutcomeUnknown',
+    'OfferNotFound',
+    'OfferRejected',
+    'AccessDenied',
+    'InvalidAnswer',
+    'InternalError',
+  ].includes(errorClass);
+}
