@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -143,15 +143,23 @@ async function removeStaleLock(directory: string, program: string): Promise<void
   await rm(lock, { force: true });
 }
 
+/**
+ * Where the cluster lies: in the data directory, or, when that is closed to the user that PostgreSQL runs as, in a
+ * place that the data directory names, so that a new data directory at the same path has a new cluster.
+ */
+async function findClusterHome(place: ServerPlace, account: Account | undefined, print: Print): Promise<string> {
+  const wanted = join(place.directory, 'postgres');
+  if (account === undefined || isOpenToOthers(place.directory)) return wanted;
+  const reference = join(place.directory, 'postgres-location');
+  if (!existsSync(reference)) await writeFile(reference, join(ROOT_DATA, randomBytes(6).toString('hex')));
+  const home = await readFile(reference, 'utf8');
+  print(`PostgreSQL: data in ${home}, because the user "${USER}" cannot enter ${place.directory}`);
+  return home;
+}
+
 async function prepareCluster(system: System, place: ServerPlace, print: Print): Promise<Cluster> {
   const account = await findAccount(system, print);
-  const wanted = join(place.directory, 'postgres');
-  const isClosed = account !== undefined && !isOpenToOthers(place.directory);
-  const name = createHash('sha256').update(wanted).digest('hex').slice(0, 12);
-  const home = isClosed ? join(ROOT_DATA, name) : wanted;
-  if (isClosed) {
-    print(`PostgreSQL: data in ${home}, because the user "${USER}" cannot enter ${place.directory}`);
-  }
+  const home = await findClusterHome(place, account, print);
   await mkdir(home, { recursive: true, mode: 0o755 });
   return { home, directory: join(home, 'cluster'), passwordFile: join(home, 'password'), account };
 }
