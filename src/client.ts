@@ -5,6 +5,7 @@ import { runProgram } from './cli/program.js';
 import type { ClosableServices, Need } from './cli/services.js';
 import { readConfig, type Config, type Environment } from './config.js';
 import { loadLocalEnv } from './env-file.js';
+import { createTelegramNotifier } from './notifications/telegram.js';
 import { createRateLimiter, type RateLimiter } from './rate-limit/limiter.js';
 import { createEncryption } from './storage/encryption.js';
 import { readStopSwitch } from './storage/stop-switch.js';
@@ -72,6 +73,10 @@ function createServices(env: Environment, needs: readonly Need[]): ClosableServi
     temporal: temporal.get,
     limiter: limiter.get,
     allegro: allegro.get,
+    notifier: () => {
+      const { telegram } = settings('notifications');
+      return telegram === null ? null : createTelegramNotifier(telegram);
+    },
     close: async () => {
       // Each before what it rests on.
       await Promise.allSettled([allegro.close()]);

@@ -34,8 +34,8 @@ export interface CommandDefinition<Input> {
   readonly input: z.ZodType<Input>;
   /** Configuration that must be right before anything is connected. */
   readonly needs: readonly Need[] | ((input: Input) => readonly Need[]);
-  /** false: prints nothing a program would read. */
-  readonly hasJson?: boolean;
+  /** What its group does when no command is named. */
+  readonly isDefault?: boolean;
   run(input: Input, context: CommandContext): Promise<ExitStatus>;
 }
 
@@ -77,12 +77,14 @@ function readInput<Input>(command: Command, schema: z.ZodType<Input>): Input {
 
 /** Puts a command below its group, with `--json`, its examples, and its input checked before anything is started. */
 export function addCommand<Input>(group: Command, runCommand: RunCommand, definition: CommandDefinition<Input>): void {
-  const command = group.command(definition.usage).description(definition.summary);
+  const command = group
+    .command(definition.usage, { isDefault: definition.isDefault ?? false })
+    .description(definition.summary);
   for (const { flags, description, isRepeatable } of definition.options ?? []) {
     if (isRepeatable === true) command.option(flags, description, collect);
     else command.option(flags, description);
   }
-  if (definition.hasJson !== false) command.option('--json', 'print one JSON value instead of text');
+  command.option('--json', 'print one JSON value instead of text');
   const examples = definition.examples.map((example) => `  $ ${PROGRAM} ${example}`).join('\n');
   const details = definition.details === undefined ? '' : `\n${definition.details}\n`;
   command.addHelpText('after', `${details}\nExample:\n${examples}`);

@@ -14,7 +14,7 @@ import { HIGHEST_STOCK, nameProblem, readQuantity } from './stock-rows.js';
 
 /** The checks of arguments and options that several commands share; a message follows the argument's name and a colon. */
 
-export const accountId: z.ZodType<AccountId> = z
+export const accountId: z.ZodType<AccountId, string> = z
   .string()
   .refine(isAccountId, 'expected 1 to 64 of a-z, 0-9, "-" and "_", starting with a letter or digit')
   .transform(toAccountId);

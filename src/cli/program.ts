@@ -9,10 +9,15 @@ import { registerAccounts } from './accounts.js';
 import type { CommandContext } from './command.js';
 import { PROGRAM } from './command.js';
 import { CommandFailed, messageOf, UsageError, type ExitStatus } from './failures.js';
+import { registerAlerts } from './alerts.js';
+import { registerChanges } from './changes.js';
+import { registerIncidents } from './incidents.js';
 import { registerMigrate } from './migrate.js';
+import { registerOffers } from './offers.js';
 import { createOutput, type TextStream } from './output.js';
 import { registerSchedule } from './schedule.js';
 import type { ClosableServices, Need } from './services.js';
+import { registerStatus } from './status.js';
 import { registerStockImport } from './stock-import.js';
 import { registerStock } from './stock.js';
 import { registerStopSwitch } from './stop-switch.js';
@@ -82,6 +87,11 @@ export async function runProgram(args: readonly string[], runtime: Runtime): Pro
   registerAccountApproval(accounts, runCommand);
   const stock = registerStock(program, runCommand);
   registerStockImport(stock, runCommand);
+  registerOffers(program, runCommand);
+  registerChanges(program, runCommand);
+  registerIncidents(program, runCommand);
+  registerAlerts(program, runCommand);
+  registerStatus(program, runCommand);
   registerMigrate(program, runCommand);
 
   try {

@@ -1,6 +1,7 @@
 import type { Client, Connection } from '@temporalio/client';
 import type { Allegro } from '../allegro/marketplace.js';
 import type { Config } from '../config.js';
+import type { Notifier } from '../notifications/notifier.js';
 import type { RateLimiter } from '../rate-limit/limiter.js';
 import type { Db } from '../storage/database.js';
 
@@ -28,6 +29,8 @@ export interface Services {
   temporal(): Promise<TemporalService>;
   /** Needs `redis` and `allegro`. */
   limiter(): Promise<RateLimiter>;
+  /** Needs `notifications`; null: no chat is configured. */
+  notifier(): Notifier | null;
   /** Needs `allegro`, `database`, `encryption`, `redis` and `sync`. */
   allegro(): Promise<Allegro>;
 }

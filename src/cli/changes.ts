@@ -1,0 +1,167 @@
+import { stringify } from 'csv-stringify/sync';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { BUCKETS } from '../domain/buckets.js';
+import type { Db } from '../storage/database.js';
+import {
+  findRuns,
+  listHistory,
+  listRunOffers,
+  isKnownOfferOrSku,
+  type ChangeRecord,
+  type RunOffer,
+} from '../storage/reports.js';
+import { requireAccounts } from './account-lookup.js';
+import { addCommand, type RunCommand } from './command.js';
+import { UsageError } from './failures.js';
+import { accountId, flag, oneOf, runId, wholeNumber } from './inputs.js';
+
+const CSV_COLUMNS = [
+  'accountId',
+  'runId',
+  'offerId',
+  'sku',
+  'name',
+  'bucket',
+  'reason',
+  'kind',
+  'valueBefore',
+  'target',
+  'valueSent',
+  'attempts',
+  'errorCode',
+  'errorMessage',
+  'plannedAt',
+  'sentAt',
+  'settledAt',
+] as const;
+
+export function registerChanges(program: Command, runCommand: RunCommand): void {
+  addCommand(program, runCommand, {
+    usage: 'changes',
+    summary: 'list every planned, held, skipped, failed and written offer of a run, with its reason',
+    details: 'Skipped offers are remembered for the newest run of each account.',
+    options: [
+      { flags: '--run <run>', description: 'a run, or the run over all accounts (required)' },
+      { flags: '--account <id>', description: 'only this account' },
+      { flags: '--bucket <bucket>', description: `only this one: ${BUCKETS.join(', ')}` },
+      { flags: '--csv', description: 'print CSV' },
+    ],
+    examples: ['changes --run 0198c2f4-5f0e-4c55-9d5e-6a2f0f7f6f11 --bucket failed'],
+    input: z
+      .object({
+        run: z.string('is required').pipe(runId),
+        account: accountId.optional(),
+        bucket: oneOf(BUCKETS).optional(),
+        csv: flag,
+        json: flag,
+      })
+      .refine(({ csv, json }) => !(csv && json), 'name --csv or --json, not both'),
+    needs: ['database'],
+    run: async ({ run, account, bucket, csv }, { services, output }) => {
+      const db = await services.database();
+      await requireAccounts(db, account === undefined ? [] : [account]);
+      const runIds = await requireRuns(db, run, account);
+      const offers = await listRunOffers(db, runIds, bucket);
+      if (csv) output.raw(toCsv(offers));
+      else if (offers.length === 0) output.print('No such offers in this run.');
+      else output.table(['account', 'offer', 'sku', 'bucket', 'stock', 'attempts', 'why'], offers.map(toRow));
+      output.json(offers);
+      return 0;
+    },
+  });
+  addCommand(program, runCommand, {
+    usage: 'history <offer-or-sku>',
+    summary: 'show what was written to an offer, or to all offers of a SKU: when, why, with which answer',
+    options: [
+      { flags: '--account <id>', description: 'only this account' },
+      { flags: '--limit <changes>', description: 'at most this many, the newest first; default: 50' },
+    ],
+    examples: ['history TEA-100', 'history 7680123456 --account shop-1'],
+    input: z.object({
+      offerOrSku: z.string().trim().min(1, 'is empty'),
+      account: accountId.optional(),
+      limit: wholeNumber({ min: 1, max: 100_000 }).default(50),
+    }),
+    needs: ['database'],
+    run: async ({ offerOrSku, account, limit }, { services, output }) => {
+      const db = await services.database();
+      await requireAccounts(db, account === undefined ? [] : [account]);
+      const changes = await listHistory(db, {
+        offerOrSku,
+        limit,
+        ...(account === undefined ? {} : { accountId: account }),
+      });
+      if (changes.length === 0 && !(await isKnownOfferOrSku(db, offerOrSku))) {
+        throw new UsageError(
+          `<offer-or-sku>: "${offerOrSku}" is no offer seen so far, and no SKU of an offer or of the stock`,
+        );
+      }
+      if (changes.length === 0) output.print('Never differed: nothing was planned or written.');
+      else
+        output.table(
+          ['time', 'account', 'offer', 'sku', 'state', 'stock', 'attempts', 'why, answer', 'run'],
+          changes.map(toHistoryRow),
+        );
+      output.json(changes);
+      return 0;
+    },
+  });
+}
+
+async function requireRuns(db: Db, run: string, account: Parameters<typeof findRuns>[2]): Promise<string[]> {
+  const runs = await findRuns(db, run, account);
+  if (runs.length > 0) return runs.map((found) => found.runId);
+  throw new UsageError(`--run: unknown run ${run}${account === undefined ? '' : ` of account "${account}"`}`);
+}
+
+/** Text that a spreadsheet would run as a formula is kept from it by an apostrophe (OWASP, CSV injection). */
+function toCsv(offers: readonly RunOffer[]): string {
+  return stringify([...offers], {
+    header: true,
+    columns: [...CSV_COLUMNS],
+    escape_formulas: true,
+    cast: { date: (value) => value.toISOString() },
+  });
+}
+
+function describeStock({ kind, valueBefore, target, valueSent }: RunOffer): string {
+  if (target === null) return String(valueBefore);
+  const sent = valueSent === null || valueSent === target ? '' : ` (sent ${valueSent})`;
+  return `${valueBefore} → ${target}${sent}${kind === null ? '' : ` ${kind}`}`;
+}
+
+function describeReason({ reason, errorCode, errorMessage }: RunOffer): string {
+  const code = errorCode === null ? '' : ` [${errorCode}]`;
+  return (
+    [reason, errorMessage === null ? null : `${errorMessage}${code}`].filter((text) => text !== null).join(': ') || '-'
+  );
+}
+
+function toRow(offer: RunOffer): string[] {
+  return [
+    offer.accountId,
+    offer.offerId,
+    offer.sku ?? '-',
+    offer.bucket,
+    describeStock(offer),
+    String(offer.attempts),
+    describeReason(offer),
+  ];
+}
+
+function toHistoryRow(change: ChangeRecord): string[] {
+  const { traceId } = change.answer ?? {};
+  const trace = typeof traceId === 'string' ? ` (trace-id ${traceId})` : '';
+  return [
+    (change.settledAt ?? change.sentAt ?? change.plannedAt)?.toISOString() ?? '-',
+    change.accountId,
+    change.offerId,
+    change.sku ?? '-',
+    change.state,
+    describeStock(change),
+    String(change.attempts),
+    `${describeReason(change)}${trace}`,
+    change.runId,
+  ];
+}

@@ -1,0 +1,96 @@
+import { createQuotas } from '../allegro/quotas.js';
+import type { ScopeUsage } from '../rate-limit/limiter.js';
+import { readSchedule, type ScheduleState } from '../schedule.js';
+import { listAccounts, type AccountRecord } from '../storage/accounts.js';
+import { listIncidents, type Incident } from '../storage/incidents.js';
+import {
+  countSharedSkus,
+  lastRuns,
+  readWaitingMessages,
+  type RunReport,
+  type SharedSkus,
+  type WaitingMessages,
+} from '../storage/reports.js';
+import { readStopSwitch, type StopSwitch } from '../storage/stop-switch.js';
+import { messageOf } from './failures.js';
+import type { Services } from './services.js';
+import { hasWorker } from './watch.js';
+
+/** What could not be asked, and why. */
+export interface Unavailable {
+  readonly unavailable: string;
+}
+
+export interface AccountStatus extends AccountRecord {
+  readonly lastRun: RunReport | null;
+  /** Since the last run that saw every offer, or since the account went live; null: never live. */
+  readonly completeAgeSeconds: number | null;
+}
+
+export interface StatusFacts {
+  readonly schedule: (ScheduleState & { hasWorker: boolean }) | Unavailable | null;
+  readonly stopSwitch: StopSwitch;
+  readonly accounts: readonly AccountStatus[];
+  readonly openIncidents: readonly Incident[];
+  readonly limiter: readonly ScopeUsage[] | Unavailable;
+  readonly alerts: { readonly destination: string | null } & WaitingMessages;
+  readonly sharedSkus: SharedSkus;
+}
+
+const INCIDENTS_SHOWN = 1_000;
+
+export function isUnavailable(part: object): part is Unavailable {
+  return 'unavailable' in part;
+}
+
+/** The database must answer; what else is away is told as such. */
+export async function gatherStatus(services: Services, now: Date): Promise<StatusFacts> {
+  const db = await services.database();
+  const [schedule, limiter, stopSwitch, accounts, runs, openIncidents, waiting, sharedSkus] = await Promise.all([
+    orUnavailable(() => readScheduleAndWorker(services)),
+    orUnavailable(() => readLimiter(services)),
+    readStopSwitch(db),
+    listAccounts(db),
+    lastRuns(db),
+    listIncidents(db, { state: 'open', limit: INCIDENTS_SHOWN }),
+    readWaitingMessages(db),
+    countSharedSkus(db),
+  ]);
+  return {
+    schedule,
+    stopSwitch,
+    limiter,
+    openIncidents,
+    sharedSkus,
+    accounts: accounts.map((account) => ({
+      ...account,
+      lastRun: runs.find(({ accountId }) => accountId === account.accountId) ?? null,
+      completeAgeSeconds: completeAgeSeconds(account, now),
+    })),
+    alerts: { destination: services.notifier()?.destination ?? null, ...waiting },
+  };
+}
+
+async function readScheduleAndWorker(services: Services): Promise<(ScheduleState & { hasWorker: boolean }) | null> {
+  const temporal = await services.temporal();
+  const schedule = await readSchedule(temporal.client);
+  return schedule === null ? null : { ...schedule, hasWorker: await hasWorker(temporal) };
+}
+
+async function readLimiter(services: Services): Promise<ScopeUsage[]> {
+  const limiter = await services.limiter();
+  return limiter.usage(createQuotas(services.config('sync').rateLimit).application);
+}
+
+async function orUnavailable<Part>(read: () => Promise<Part>): Promise<Part | Unavailable> {
+  try {
+    return await read();
+  } catch (error) {
+    return { unavailable: messageOf(error) };
+  }
+}
+
+function completeAgeSeconds({ lastCompleteAt, liveSince }: AccountRecord, now: Date): number | null {
+  const since = lastCompleteAt ?? liveSince;
+  return since === null ? null : Math.max(0, Math.round((now.getTime() - since.getTime()) / 1000));
+}
