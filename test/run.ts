@@ -78,26 +78,38 @@ async function testAgainst(stack: LocalStack, jestArgs: readonly string[], direc
   }
 }
 
+/** What has to be stopped and deleted, at the end or when the run is interrupted before jest has started. */
+let cleanUp: () => Promise<void> = () => Promise.resolve();
+
 async function run(jestArgs: readonly string[]): Promise<Verdict> {
-  const directory = await mkdtemp(join(tmpdir(), 'allegro-stock-sync-test-'));
-  let stack: LocalStack | undefined;
   try {
-    stack = await startLocalStack({ print });
+    const stack = await startLocalStack({ print });
+    cleanUp = () => stack.stop();
+    const directory = await mkdtemp(join(tmpdir(), 'allegro-stock-sync-test-'));
+    cleanUp = async () => {
+      await stack.stop();
+      await rm(directory, { recursive: true, force: true });
+    };
     return await testAgainst(stack, jestArgs, directory);
   } catch (error) {
     const problem = error instanceof SetUpError ? error.message : String(error instanceof Error ? error.stack : error);
     return { passed: 0, failed: 1, skipped: 0, problems: [problem] };
   } finally {
-    await stack?.stop();
-    await rm(directory, { recursive: true, force: true });
+    await cleanUp();
   }
 }
 
-// While jest runs, it is jest that ends, and we after it; before that, the exit hooks stop what was started.
-void waitForStopRequest().then(() => {
-  if (jest === undefined) process.exit(130);
-  jest.kill('SIGINT');
-});
+async function stopEarly(): Promise<void> {
+  if (jest !== undefined) {
+    // Jest ends its workers itself; the run then comes to its ordinary end.
+    jest.kill('SIGINT');
+    return;
+  }
+  await cleanUp();
+  process.exit(130);
+}
+
+void waitForStopRequest().then(stopEarly);
 
 const verdict = await run(process.argv.slice(2));
 for (const problem of verdict.problems) console.error(problem);
