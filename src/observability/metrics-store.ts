@@ -70,8 +70,8 @@ export function createMetricsStore(redis: Redis): MetricsStore {
     const batch = unwritten;
     unwritten = nothing();
     try {
-      const answers = await within(FLUSH_TIMEOUT_MS, addWrites(redis.multi(), batch).exec());
-      if (answers === null || answers.some(([error]) => error !== null)) putBack(batch);
+      // A single command that is refused (a key of another type) stays refused; its neighbours were written.
+      await within(FLUSH_TIMEOUT_MS, addWrites(redis.multi(), batch).exec());
     } catch {
       putBack(batch);
     }
