@@ -171,6 +171,7 @@ function cut(text: string, most: number): string {
   // What is thrown away anyway need not be looked at.
   const line = text
     .slice(0, most * 4)
+    .replace(/\p{Cs}/gu, '\ufffd')
     .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .trim();
   const whole = escapeHtml(line);

@@ -1,6 +1,7 @@
 import { sql, type Selectable } from 'kysely';
 import type { Db } from './database.js';
 import type { IncidentsTable } from './schema.js';
+import { toStoredJson, toStoredText } from './stored-text.js';
 
 /** A problem that a person should know of: at most one is open per account, offer and class. */
 export type Incident = Selectable<IncidentsTable>;
@@ -53,8 +54,8 @@ async function openChunk(db: Db, reports: readonly IncidentReport[]): Promise<Op
     accountId: report.accountId ?? null,
     offerId: report.offerId ?? null,
     class: report.class,
-    title: report.title,
-    details: JSON.stringify(report.details),
+    title: toStoredText(report.title),
+    details: toStoredJson(report.details),
     runId: report.runId ?? null,
   }));
   return await db

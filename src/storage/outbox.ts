@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from './database.js';
+import { toStoredJson, toStoredText } from './stored-text.js';
 
 /** A message that waits to be sent; its content is parsed by who sends it. */
 export interface WaitingMessage {
@@ -25,7 +26,7 @@ export interface OutboxState {
 export async function enqueue(db: Db, message: { dedupeKey: string; message: object }): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await db
     .insertInto('outbox')
-    .values({ dedupeKey: message.dedupeKey, message: JSON.stringify(message.message) })
+    .values({ dedupeKey: message.dedupeKey, message: toStoredJson(message.message) })
     .onConflict((conflict) => conflict.column('dedupeKey').doNothing())
     .executeTakeFirst();
   return numInsertedOrUpdatedRows === 1n;
@@ -69,7 +70,7 @@ export async function markSent(db: Db, id: string, now: Date): Promise<void> {
 export async function markFailed(db: Db, id: string, failure: { error: string; retryAt: Date }): Promise<void> {
   await db
     .updateTable('outbox')
-    .set({ lastError: failure.error, retryAt: failure.retryAt })
+    .set({ lastError: toStoredText(failure.error), retryAt: failure.retryAt })
     .where('id', '=', id)
     .execute();
 }
