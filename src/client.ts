@@ -94,5 +94,6 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
+  onInterrupt: (listener) => process.once('SIGINT', listener),
   createServices,
 });

@@ -6,7 +6,6 @@ import {
   type ScheduleDescription,
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import {
   HOUSEKEEPING,
   HOUSEKEEPING_SCHEDULE_ID,
@@ -14,6 +13,7 @@ import {
   SEARCH_ATTRIBUTE_NAMES,
   SYNC_ALL_ACCOUNTS,
   SYNC_ALL_ACCOUNTS_ID,
+  SYNC_TRIGGER_KEY,
   TASK_QUEUE,
   type SyncAllAccountsInput,
 } from './workflows/api.js';
@@ -26,8 +26,6 @@ type Housekeeping = () => Promise<unknown>;
 /** Temporal refuses a shorter one. */
 const SHORTEST_CATCHUP_SECONDS = 10;
 
-export const syncTriggerKey = defineSearchAttributeKey('SyncTrigger', SearchAttributeType.KEYWORD);
-
 function syncAction(intervalSeconds: number): ScheduleOptionsStartWorkflowAction<SyncAllAccounts> {
   return {
     type: 'startWorkflow',
@@ -38,7 +36,7 @@ function syncAction(intervalSeconds: number): ScheduleOptionsStartWorkflowAction
     // Without a worker a run would wait for ever, and SKIP would skip every tick after it.
     workflowRunTimeout: `${intervalSeconds} seconds`,
     staticSummary: 'Scheduled sync of all active accounts',
-    typedSearchAttributes: [{ key: syncTriggerKey, value: 'schedule' }],
+    typedSearchAttributes: [{ key: SYNC_TRIGGER_KEY, value: 'schedule' }],
   };
 }
 
@@ -191,7 +189,7 @@ interface SearchAttributeService {
 }
 
 /** The search attributes that this namespace has not registered; without them no run can be started. */
-export async function missingSearchAttributes(
+export async function findMissingSearchAttributes(
   connection: SearchAttributeService,
   namespace: string,
 ): Promise<string[]> {
@@ -199,11 +197,12 @@ export async function missingSearchAttributes(
   return SEARCH_ATTRIBUTE_NAMES.filter((name) => !Object.hasOwn(customAttributes ?? {}, name));
 }
 
-/** The command that registers them. */
-export function searchAttributeCommand(
+/** What is missing, and the command that registers it. */
+export function explainMissingSearchAttributes(
   names: readonly string[],
-  temporal: { address: string; namespace: string },
+  temporal: { readonly address: string; readonly namespace: string },
 ): string {
   const attributes = names.map((name) => ` --name ${name} --type Keyword`).join('');
-  return `temporal operator search-attribute create --address ${temporal.address} --namespace ${temporal.namespace}${attributes}`;
+  return `search attributes are not registered in namespace "${temporal.namespace}": ${names.join(', ')}. Run:
+  temporal operator search-attribute create --address ${temporal.address} --namespace ${temporal.namespace}${attributes}`;
 }

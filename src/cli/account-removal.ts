@@ -6,6 +6,7 @@ import { requireAccount } from './account-lookup.js';
 import type { CommandContext } from './command.js';
 import { CommandFailed, type ExitStatus } from './failures.js';
 import type { TemporalService } from './services.js';
+import { hasWorker } from './watch.js';
 
 /** A run ends between two writes; one write takes a minute at most. */
 const RUN_END_TIMEOUT_MS = 90_000;
@@ -17,9 +18,9 @@ const RUN_END_TIMEOUT_MS = 90_000;
 export async function removeAccount(accountId: AccountId, { services, output }: CommandContext): Promise<ExitStatus> {
   const db = await services.database();
   await requireAccount(db, accountId);
-  const { client } = await services.temporal();
+  const temporal = await services.temporal();
   await fenceOffAccount(db, accountId, 'being removed');
-  if (await endRun(client, accountId, output.note)) output.note('Its run has ended.');
+  if (await endRun(temporal, accountId, output.note)) output.note('Its run has ended.');
   await deleteAccount(db, accountId);
   output.print(`"${accountId}" is removed, with its tokens, runs and history. Its offers at Allegro stay as they are.`);
   output.json({ accountId, isRemoved: true });
@@ -27,16 +28,17 @@ export async function removeAccount(accountId: AccountId, { services, output }: 
 }
 
 /** @returns whether there was a run */
-async function endRun(
-  client: TemporalService['client'],
-  accountId: AccountId,
-  note: (line: string) => void,
-): Promise<boolean> {
-  const run = client.workflow.getHandle(syncAccountId(accountId));
+async function endRun(temporal: TemporalService, accountId: AccountId, note: (line: string) => void): Promise<boolean> {
+  const run = temporal.client.workflow.getHandle(syncAccountId(accountId));
   try {
     const { status } = await run.describe();
     if (status.name !== 'RUNNING') return false;
-    note(`A run of "${accountId}" is at work; it is cancelled, nothing more is written for it.`);
+    note(`A run of "${accountId}" is at work; it is ended, nothing more is written for it.`);
+    if (!(await hasWorker(temporal))) {
+      // Nobody is there to end it in an orderly way, nor to write anything.
+      await run.terminate('its account is removed');
+      return true;
+    }
     await run.cancel();
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return false;
@@ -46,7 +48,7 @@ async function endRun(
     // However it ends, it has ended.
     run.result().catch(() => undefined),
     failLater(
-      `the run ${run.workflowId} did not end within ${RUN_END_TIMEOUT_MS / 1000} s (is a worker running?). The account is paused and nothing is written for it; run the command again.`,
+      `the run ${run.workflowId} did not end within ${RUN_END_TIMEOUT_MS / 1000} s. The account is paused and nothing is written for it; run the command again.`,
     ),
   ]);
   return true;

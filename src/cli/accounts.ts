@@ -10,7 +10,7 @@ import {
 } from '../storage/accounts.js';
 import { requireAccount } from './account-lookup.js';
 import { removeAccount } from './account-removal.js';
-import { addCommand, type RunCommand } from './command.js';
+import { addCommand, addGroup, type RunCommand } from './command.js';
 import { UsageError } from './failures.js';
 import { accountId, nothing, oneOf, onOff, reason, wholeNumber } from './inputs.js';
 import type { Output } from './output.js';
@@ -21,7 +21,11 @@ const onlyId = z.object({ id: accountId });
 
 /** @returns the group, for the commands that live in files of their own */
 export function registerAccounts(program: Command, runCommand: RunCommand): Command {
-  const group = program.command('accounts').description('the Allegro accounts whose offers are kept in sync');
+  const group = addGroup(program, {
+    name: 'accounts',
+    summary: 'the Allegro accounts whose offers are kept in sync',
+    example: 'accounts list',
+  });
   addCommand(group, runCommand, {
     usage: 'list',
     summary: 'list all accounts',

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { NotificationError } from '../notifications/notifier.js';
-import { addCommand, type RunCommand } from './command.js';
+import { addCommand, addGroup, type RunCommand } from './command.js';
 import { CommandFailed } from './failures.js';
 import { nothing } from './inputs.js';
 
@@ -8,7 +8,7 @@ export const ALERTS_TO_LOG =
   'no chat is configured (ALLEGRO_ERROR_NOTIFICATION_CHAT_ID): alerts go to the log of the worker only';
 
 export function registerAlerts(program: Command, runCommand: RunCommand): void {
-  const group = program.command('alerts').description('messages to a person');
+  const group = addGroup(program, { name: 'alerts', summary: 'messages to a person', example: 'alerts test' });
   addCommand(group, runCommand, {
     usage: 'test',
     summary: 'send a test message to where alerts go',

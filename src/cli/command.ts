@@ -18,6 +18,8 @@ export interface CommandContext {
   readonly services: Services;
   readonly output: Output;
   readonly stdin: Readable;
+  /** Never resolves; rejects with CommandFailed when the person presses Ctrl-C. The message says what goes on. */
+  readonly interrupted: (message: string) => Promise<never>;
 }
 
 /** One command of the command line. */
@@ -73,6 +75,17 @@ function readInput<Input>(command: Command, schema: z.ZodType<Input>): Input {
     return label === undefined ? issue.message : `${label}: ${issue.message}`;
   });
   throw new UsageError(problems.join('\n'));
+}
+
+/** A group of commands, with an example in its help. */
+export function addGroup(
+  program: Command,
+  group: { readonly name: string; readonly summary: string; readonly example: string },
+): Command {
+  return program
+    .command(group.name)
+    .description(group.summary)
+    .addHelpText('after', `\nExample:\n  $ ${PROGRAM} ${group.example}`);
 }
 
 /** Puts a command below its group, with `--json`, its examples, and its input checked before anything is started. */

@@ -2,14 +2,18 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { listIncidents, readIncident, resolveIncident, type Incident } from '../storage/incidents.js';
 import { requireAccounts } from './account-lookup.js';
-import { addCommand, type RunCommand } from './command.js';
+import { addCommand, addGroup, type RunCommand } from './command.js';
 import { CommandFailed, UsageError } from './failures.js';
 import { accountId, flag, wholeNumber } from './inputs.js';
 
 const incidentNumber = z.string().regex(/^\d{1,18}$/, 'expected the number of an incident, as "incidents" lists them');
 
 export function registerIncidents(program: Command, runCommand: RunCommand): void {
-  const group = program.command('incidents').description('problems that a person should know of');
+  const group = addGroup(program, {
+    name: 'incidents',
+    summary: 'problems that a person should know of',
+    example: 'incidents',
+  });
   addCommand(group, runCommand, {
     usage: 'list',
     summary: 'list open incidents; this is what "incidents" alone does',

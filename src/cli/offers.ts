@@ -2,14 +2,18 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { excludeOffer, includeOffer, isKnownOffer } from '../storage/exclusions.js';
 import { requireAccount } from './account-lookup.js';
-import { addCommand, type RunCommand } from './command.js';
+import { addCommand, addGroup, type RunCommand } from './command.js';
 import { UsageError } from './failures.js';
 import { accountId, offerId, reason } from './inputs.js';
 
 const account = z.string('is required').pipe(accountId);
 
 export function registerOffers(program: Command, runCommand: RunCommand): void {
-  const group = program.command('offers').description('single offers that are left out of the sync');
+  const group = addGroup(program, {
+    name: 'offers',
+    summary: 'single offers that are left out of the sync',
+    example: 'offers exclude 7680123456 --account shop-1',
+  });
   addCommand(group, runCommand, {
     usage: 'exclude <offer-id>',
     summary: 'never write to this offer; the next run counts it as skipped',

@@ -29,6 +29,8 @@ export interface Runtime {
   readonly stdout: TextStream;
   readonly stderr: TextStream;
   readonly env: Environment;
+  /** Calls back at Ctrl-C; the process goes on. */
+  readonly onInterrupt: (listener: () => void) => void;
   /** @throws ConfigurationError */
   readonly createServices: (env: Environment, needs: readonly Need[]) => ClosableServices;
 }
@@ -60,11 +62,16 @@ export async function runProgram(args: readonly string[], runtime: Runtime): Pro
     const { stdin, stdout, stderr, env } = runtime;
     const services = runtime.createServices(env, needs);
     try {
-      status = await work({ services, stdin, output: createOutput({ stdout, stderr, env, isJson }) });
+      status = await work({ services, stdin, output: createOutput({ stdout, stderr, env, isJson }), interrupted });
     } finally {
       await services.close();
     }
   };
+
+  const interrupted = (message: string): Promise<never> =>
+    new Promise((_resolve, reject) => {
+      runtime.onInterrupt(() => reject(new CommandFailed(message)));
+    });
 
   const program = new Command(PROGRAM)
     .description('Keeps the stock of Allegro offers equal to the local stock, for several accounts, on Temporal.')
@@ -77,7 +84,7 @@ export async function runProgram(args: readonly string[], runtime: Runtime): Pro
     .showHelpAfterError('(add --help for what is expected)')
     .addHelpText(
       'after',
-      '\nExit status: 0 all well; 1 something failed, is held or pending; 2 wrong usage or configuration.',
+      '\nExample:\n  $ allegro-stock-sync sync --preview\n\nExit status: 0 all well; 1 something failed, is held or pending; 2 wrong usage or configuration.',
     );
   registerSchedule(program, runCommand);
   registerSync(program, runCommand);

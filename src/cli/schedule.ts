@@ -4,16 +4,16 @@ import { z } from 'zod';
 import {
   applySchedule,
   deleteSchedule,
-  missingSearchAttributes,
+  explainMissingSearchAttributes,
+  findMissingSearchAttributes,
   pauseSchedule,
   readSchedule,
   resumeSchedule,
-  searchAttributeCommand,
   triggerSchedule,
   type ScheduleState,
 } from '../schedule.js';
 import { SCHEDULE_ID } from '../workflows/api.js';
-import { addCommand, type CommandContext, type RunCommand } from './command.js';
+import { addCommand, addGroup, type CommandContext, type RunCommand } from './command.js';
 import { CommandFailed, type ExitStatus } from './failures.js';
 import { nothing, reason } from './inputs.js';
 import type { TemporalService } from './services.js';
@@ -21,7 +21,11 @@ import type { TemporalService } from './services.js';
 const NO_SCHEDULE = 'there is no Schedule yet. Make it with: allegro-stock-sync schedule apply';
 
 export function registerSchedule(program: Command, runCommand: RunCommand): void {
-  const group = program.command('schedule').description('the Temporal Schedule that starts the sync');
+  const group = addGroup(program, {
+    name: 'schedule',
+    summary: 'the Temporal Schedule that starts the sync',
+    example: 'schedule apply',
+  });
   addCommand(group, runCommand, {
     usage: 'apply',
     summary: 'create the Schedule, or bring it to ALLEGRO_SYNC_SCHEDULE; a pause stays',
@@ -89,12 +93,8 @@ export function registerSchedule(program: Command, runCommand: RunCommand): void
 async function apply({ services, output }: CommandContext): Promise<ExitStatus> {
   const { scheduleSeconds } = services.config('sync');
   const temporal = await services.temporal();
-  const missing = await missingSearchAttributes(temporal.connection, temporal.namespace);
-  if (missing.length > 0) {
-    throw new CommandFailed(
-      `search attributes are not registered in namespace "${temporal.namespace}": ${missing.join(', ')}. Run:\n  ${searchAttributeCommand(missing, temporal)}`,
-    );
-  }
+  const missing = await findMissingSearchAttributes(temporal.connection, temporal.namespace);
+  if (missing.length > 0) throw new CommandFailed(explainMissingSearchAttributes(missing, temporal));
   const done = await applySchedule(temporal.client, scheduleSeconds);
   const schedule = await readSchedule(temporal.client);
   output.print(`The Schedule is ${done}: a sync every ${scheduleSeconds} s, and housekeeping once a day.`);

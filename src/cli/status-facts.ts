@@ -3,14 +3,8 @@ import type { ScopeUsage } from '../rate-limit/limiter.js';
 import { readSchedule, type ScheduleState } from '../schedule.js';
 import { listAccounts, type AccountRecord } from '../storage/accounts.js';
 import { listIncidents, type Incident } from '../storage/incidents.js';
-import {
-  countSharedSkus,
-  lastRuns,
-  readWaitingMessages,
-  type RunReport,
-  type SharedSkus,
-  type WaitingMessages,
-} from '../storage/reports.js';
+import { readOutboxState, type OutboxState } from '../storage/outbox.js';
+import { countSharedSkus, lastRuns, type RunReport, type SharedSkus } from '../storage/reports.js';
 import { readStopSwitch, type StopSwitch } from '../storage/stop-switch.js';
 import { messageOf } from './failures.js';
 import type { Services } from './services.js';
@@ -33,7 +27,7 @@ export interface StatusFacts {
   readonly accounts: readonly AccountStatus[];
   readonly openIncidents: readonly Incident[];
   readonly limiter: readonly ScopeUsage[] | Unavailable;
-  readonly alerts: { readonly destination: string | null } & WaitingMessages;
+  readonly alerts: { readonly destination: string | null } & OutboxState;
   readonly sharedSkus: SharedSkus;
 }
 
@@ -53,7 +47,7 @@ export async function gatherStatus(services: Services, now: Date): Promise<Statu
     listAccounts(db),
     lastRuns(db),
     listIncidents(db, { state: 'open', limit: INCIDENTS_SHOWN }),
-    readWaitingMessages(db),
+    readOutboxState(db),
     countSharedSkus(db),
   ]);
   return {

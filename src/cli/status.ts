@@ -140,5 +140,7 @@ function describeLimiter(limiter: StatusFacts['limiter']): string {
 }
 
 function describeWaiting({ alerts }: StatusFacts): string {
-  return alerts.oldestAt === null ? '0' : `${alerts.waiting}, the oldest since ${alerts.oldestAt.toISOString()}`;
+  return alerts.oldestWaitingSince === null
+    ? '0'
+    : `${alerts.waiting}, the oldest since ${alerts.oldestWaitingSince.toISOString()}`;
 }

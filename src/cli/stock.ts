@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { listStock, readStockRecords, setStock, type StockRecord } from '../storage/stock.js';
-import { addCommand, type RunCommand } from './command.js';
+import { addCommand, addGroup, type RunCommand } from './command.js';
 import { UsageError } from './failures.js';
 import { sku, stockQuantity, warehouse, wholeNumber } from './inputs.js';
 
@@ -9,7 +9,11 @@ export const DEFAULT_WAREHOUSE = 'main';
 
 /** @returns the group, for the commands that live in files of their own */
 export function registerStock(program: Command, runCommand: RunCommand): Command {
-  const group = program.command('stock').description('the local stock: what offers are compared with');
+  const group = addGroup(program, {
+    name: 'stock',
+    summary: 'the local stock: what offers are compared with',
+    example: 'stock import stock.csv',
+  });
   addCommand(group, runCommand, {
     usage: 'set <sku> <quantity>',
     summary: 'set the number of one SKU in one warehouse',

@@ -4,14 +4,14 @@ import {
   type Client,
   type WorkflowHandle,
 } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { noCounts } from '../domain/buckets.js';
 import type { AccountId } from '../domain/ids.js';
-import { syncTriggerKey } from '../schedule.js';
 import {
+  ACCOUNT_ID_KEY,
   SYNC_ACCOUNT,
   SYNC_ALL_ACCOUNTS,
   SYNC_ALL_ACCOUNTS_ID,
+  SYNC_TRIGGER_KEY,
   syncAccountId,
   TASK_QUEUE,
   type AccountResult,
@@ -37,10 +37,10 @@ export interface ChosenAccount {
   readonly mode: 'preview' | 'live';
 }
 
-/** Its own deadline is 6 h from the start; the hour is for closing and telling. */
-const ACCOUNT_RUN_TIMEOUT = '7 hours';
-
-const accountIdKey = defineSearchAttributeKey('AccountId', SearchAttributeType.KEYWORD);
+/** Of one execution, as under the run over all accounts: longer than its own deadline, 6 h from the start. */
+const ACCOUNT_RUN_TIMEOUT = '8 hours';
+/** A run by hand waits for its accounts as long as they may take. */
+const ALL_ACCOUNTS_RUN_TIMEOUT = '8 hours';
 
 function choiceFields({ skus, preview }: SyncChoice): { skus?: readonly string[]; preview?: boolean } {
   return { ...(skus.length === 0 ? {} : { skus }), ...(preview ? { preview } : {}) };
@@ -56,9 +56,9 @@ export async function startAllAccounts(
     workflowId: SYNC_ALL_ACCOUNTS_ID,
     taskQueue: TASK_QUEUE,
     args: [{ trigger: 'manual', intervalSeconds, ...choiceFields(choice) }],
-    workflowRunTimeout: `${intervalSeconds} seconds`,
+    workflowRunTimeout: ALL_ACCOUNTS_RUN_TIMEOUT,
     staticSummary: choice.preview ? 'Preview of all active accounts, by hand' : 'Sync of all active accounts, by hand',
-    typedSearchAttributes: [{ key: syncTriggerKey, value: 'manual' }],
+    typedSearchAttributes: [{ key: SYNC_TRIGGER_KEY, value: 'manual' }],
   });
 }
 
@@ -77,8 +77,8 @@ export async function startAccount(
     workflowRunTimeout: ACCOUNT_RUN_TIMEOUT,
     staticSummary: `${choice.preview ? 'Preview' : 'Sync'} of ${name}, by hand`,
     typedSearchAttributes: [
-      { key: accountIdKey, value: accountId },
-      { key: syncTriggerKey, value: 'manual' },
+      { key: ACCOUNT_ID_KEY, value: accountId },
+      { key: SYNC_TRIGGER_KEY, value: 'manual' },
     ],
   });
 }

@@ -24,6 +24,9 @@ import {
 } from './sync-runs.js';
 import { watchRuns, type Watch } from './watch.js';
 
+const INTERRUPTED =
+  'interrupted; runs that were started go on. Watch them with: allegro-stock-sync status; stop all writes with: allegro-stock-sync stop';
+
 interface SyncInput {
   readonly account: readonly AccountId[];
   readonly sku: readonly Sku[];
@@ -55,7 +58,7 @@ export function registerSync(program: Command, runCommand: RunCommand): void {
 }
 
 async function sync(input: SyncInput, context: CommandContext): Promise<ExitStatus> {
-  const { services, output } = context;
+  const { services, output, interrupted } = context;
   const db = await services.database();
   await requireAccounts(db, input.account);
   await requireSkus(db, input.sku);
@@ -71,7 +74,10 @@ async function sync(input: SyncInput, context: CommandContext): Promise<ExitStat
   const watch = watchRuns(temporal, view);
   let report: SyncReport;
   try {
-    report = chosen.length === 0 ? await work.runAll(known, watch, view) : await work.runChosen(chosen, watch, view);
+    report = await Promise.race([
+      chosen.length === 0 ? work.runAll(known, watch, view) : work.runChosen(chosen, watch, view),
+      interrupted(INTERRUPTED),
+    ]);
   } finally {
     await watch.stop();
   }

@@ -196,25 +196,3 @@ export async function countSharedSkus(db: Db): Promise<SharedSkus> {
     from per_sku`.execute(db);
   return rows[0] ?? { skus: 0, withinOneAccount: 0 };
 }
-
-/** Messages that the notifier has not taken yet. */
-export interface WaitingMessages {
-  readonly waiting: number;
-  readonly oldestAt: Date | null;
-  readonly lastError: string | null;
-}
-
-export async function readWaitingMessages(db: Db): Promise<WaitingMessages> {
-  const waiting = await db
-    .selectFrom('outbox')
-    .select(['createdAt', 'lastError', (eb) => eb.fn.countAll<string>().over().as('waiting')])
-    .where('sentAt', 'is', null)
-    .orderBy('createdAt')
-    .limit(1)
-    .executeTakeFirst();
-  return {
-    waiting: Number(waiting?.waiting ?? 0),
-    oldestAt: waiting?.createdAt ?? null,
-    lastError: waiting?.lastError ?? null,
-  };
-}
