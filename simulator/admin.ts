@@ -186,6 +186,7 @@ function accessActions(simulation: Simulation): Record<string, Action> {
     },
     'POST clock': ({ body }) => {
       clock.advance(requests.clockSchema.parse(json(body)).advanceMs);
+      simulation.catalogue.expectArchived();
       return { now: clock.now() };
     },
     'GET settings': () => simulation.settings,

@@ -87,7 +87,7 @@ export class Catalogue {
     seller.countByStatus[offer.status] += 1;
     seller.version += 1;
     this.#addExternalId(seller, offer);
-    if (offer.archived) seller.mayHideOffers = true;
+    if (this.#mayBeArchived(offer)) seller.mayHideOffers = true;
     if (isNew) this.#indexLater(seller, offer, { ...indexedState(offer), unlisted: true });
     return offer;
   }
@@ -103,7 +103,7 @@ export class Catalogue {
     seller.countByStatus[offer.status] += 1;
     seller.version += 1;
     if (offer.externalId !== before.externalId) this.#addExternalId(seller, offer);
-    if (offer.archived) seller.mayHideOffers = true;
+    if (this.#mayBeArchived(offer)) seller.mayHideOffers = true;
     this.#indexLater(seller, offer, before);
     this.#listener(offer, before, cause);
   }
@@ -157,6 +157,20 @@ export class Catalogue {
   thaw(offer: Offer): void {
     offer.frozen = null;
     this.seller(offer.sellerId).version += 1;
+  }
+
+  /** To be called when time has jumped: ended offers may have become archived by it. */
+  expectArchived(): void {
+    for (const seller of this.sellers.values()) {
+      seller.mayHideOffers = true;
+      seller.version += 1;
+    }
+  }
+
+  /** Archived, or so long ended that it may become so while the simulator runs. */
+  #mayBeArchived(offer: Offer): boolean {
+    const endedLongAgo = offer.endedAt !== null && this.#clock.now() - offer.endedAt > ARCHIVED_AFTER_MS / 2;
+    return offer.archived || endedLongAgo;
   }
 
   #freeId(): string {

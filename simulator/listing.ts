@@ -95,7 +95,9 @@ export class Listing {
     const known = this.#selections.get(seller);
     if (known?.key === key && known.version === seller.version) return known.offers;
     const candidates = this.#candidates(seller, query);
-    const offers = candidates.filter((offer) => matches(this.#catalogue.indexed(offer), offer, query)).reverse();
+    const offers = candidates
+      .filter((offer) => matches(this.#catalogue.indexed(offer), offer, query) && !this.#catalogue.isArchived(offer))
+      .reverse();
     if (query.sort !== null) sortOffers(offers, query.sort, (offer) => this.#catalogue.indexed(offer));
     this.#selections.set(seller, { key, version: seller.version, offers });
     return offers;
