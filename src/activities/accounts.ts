@@ -1,9 +1,7 @@
 import type { AccountId } from '../domain/ids.js';
-import type { AlertMessage } from '../notifications/notifier.js';
+import { tellProblem } from '../notifications/tell.js';
 import { countBusyTicks, listActiveAccounts, listAccountNames, resetBusyTicks } from '../storage/account-ticks.js';
 import type { Db } from '../storage/database.js';
-import { openIncident } from '../storage/incidents.js';
-import { enqueue } from '../storage/outbox.js';
 import type { ActivityServices } from './services.js';
 
 export interface LoadAccountsInput {
@@ -36,7 +34,6 @@ export interface RecordTickInput {
 
 /** Ticks in a row at which an account may still be at work before a person is told. */
 const BUSY_TICKS_TOLD = 2;
-const STILL_RUNNING = 'StillRunning';
 
 /** Counts the ticks at which an account was still at work; the second in a row is an incident. */
 export function createRecordTick({ db }: ActivityServices) {
@@ -52,24 +49,15 @@ async function tellStillRunning(
   db: Db,
   { accountId, name, busyTicks }: { accountId: AccountId; name: string; busyTicks: number },
 ): Promise<void> {
-  const title = 'The account is still at work at two scheduled runs in a row';
-  await db.transaction().execute(async (trx) => {
-    const incident = await openIncident(trx, { accountId, class: STILL_RUNNING, title, details: { busyTicks } });
-    if (!incident.isNew) return;
-    await enqueue(trx, {
-      dedupeKey: `incident/${incident.id}/opened`,
-      message: {
-        kind: 'account_problem',
-        accountId,
-        accountName: name,
-        class: STILL_RUNNING,
-        title,
-        details: `A run of this account takes longer than the interval between runs (${busyTicks} runs in a row).`,
-        action: 'Look at the run in the Temporal Web UI: what it waits for is in its summary.',
-        since: new Date().toISOString(),
-      } satisfies AlertMessage,
-    });
-  });
+  await db.transaction().execute((trx) =>
+    tellProblem(trx, {
+      account: { accountId, accountName: name },
+      class: 'StillRunning',
+      title: 'The account is still at work at two scheduled runs in a row',
+      details: `A run of this account takes longer than the interval between runs (${busyTicks} runs in a row).`,
+      action: 'Look at the run in the Temporal Web UI: what it waits for is in its summary.',
+    }),
+  );
 }
 
 /** Sends every message that is due. Messages that cannot be sent wait in PostgreSQL. */

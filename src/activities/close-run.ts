@@ -41,11 +41,12 @@ export function createCloseRun(services: ActivityServices) {
 
 async function close(services: ActivityServices, input: CloseRunInput): Promise<AccountResult> {
   const { db } = services;
+  const account = { accountId: input.accountId, accountName: input.accountName };
   const run = input.runId === null ? null : await readRun(db, input.runId);
   if (run === null) {
     const result = resultOf(input, { seen: 0, counts: null, isComplete: false, costs: { requests: 0, batches: 0 } });
     if (input.end === 'failed' && (await readAccount(db, input.accountId)) !== null) {
-      await reportRun(db, { accountId: input.accountId, accountName: input.accountName, run: null, result });
+      await reportRun(db, { account, run: null, result });
     }
     return result;
   }
@@ -64,7 +65,7 @@ async function close(services: ActivityServices, input: CloseRunInput): Promise<
   const result = resultOf(input, { seen: counts.seen, counts, isComplete, costs, outcome });
   if (outcome === 'superseded') return result;
   await releaseQuarantine(db, run);
-  await reportRun(db, { accountId: input.accountId, accountName: input.accountName, run, result });
+  await reportRun(db, { account, run, result });
   reportMetrics(services, result, run.startedAt);
   return result;
 }

@@ -8,6 +8,10 @@ import { isDatabaseUnavailable } from '../storage/database-errors.js';
  * class of `domain/errors.ts`. Nothing else of an error crosses, least of all a cause: HTTP errors carry headers.
  */
 export function toApplicationFailure(error: unknown): Error {
+  // The SDK's word for a worker that stops: the next worker goes on, and no declared attempt is used up.
+  if (error instanceof CancelledFailure && error.message === 'WORKER_SHUTDOWN') {
+    return ApplicationFailure.create({ type: 'DependencyUnavailable', message: 'the worker is shutting down' });
+  }
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure || error instanceof CompleteAsyncError) {
     return error;
   }

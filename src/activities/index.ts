@@ -3,6 +3,7 @@ import { createAwaitRateLimit } from './await-rate-limit.js';
 import { createCloseRun } from './close-run.js';
 import { createCheckCommands, createSubmitCommand } from './commands.js';
 import { withFailures } from './failures.js';
+import { createHousekeep } from './housekeep.js';
 import { createOpenRun } from './open-run.js';
 import { createCheckGuards, createPlanWrites } from './plan-writes.js';
 import { createScanOffers } from './scan-offers.js';
@@ -20,6 +21,7 @@ export function createActivities(services: ActivityServices) {
     rejectOffer: withFailures(createRejectOffer(services)),
     closeRun: withFailures(createCloseRun(services)),
     notify: withFailures(createNotify(services)),
+    housekeep: withFailures(createHousekeep(services)),
   };
 }
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { SyncError } from '../domain/errors.js';
 
 /** SQLSTATE classes of a server that cannot serve now: connection, resources, operator, system, insufficient resources. */
@@ -25,9 +26,10 @@ const PG_MESSAGES =
 
 /** Whether PostgreSQL is away or overloaded, so that the same statement may succeed later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+  // Not `instanceof`: the errors of sockets may come from another realm.
+  if (!types.isNativeError(error)) return false;
   // Several addresses of one host name, each refused.
-  if (error instanceof AggregateError && error.errors.some(isDatabaseUnavailable)) return true;
+  if ('errors' in error && Array.isArray(error.errors) && error.errors.some(isDatabaseUnavailable)) return true;
   if (PG_MESSAGES.test(error.message)) return true;
   const code: unknown = 'code' in error ? error.code : undefined;
   if (typeof code !== 'string') return false;

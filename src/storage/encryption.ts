@@ -42,10 +42,10 @@ export function createEncryption(key: Buffer | string, earlierKeys: readonly (Bu
           `the tokens of account "${accountId}" were encrypted with key ${keyId}, but TOKEN_ENCRYPTION_KEY is key ${current.keyId}`,
         );
       }
-      const decipher = createDecipheriv('aes-256-gcm', known.bytes, bytes.subarray(0, NONCE_BYTES), {
-        authTagLength: TAG_BYTES,
-      });
       try {
+        const decipher = createDecipheriv('aes-256-gcm', known.bytes, bytes.subarray(0, NONCE_BYTES), {
+          authTagLength: TAG_BYTES,
+        });
         decipher.setAAD(associatedData(accountId, keyId));
         decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
         const text = decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES));

@@ -59,3 +59,16 @@ export async function releaseQuarantine(db: Db, run: Run): Promise<void> {
     where q.account_id = ${run.accountId} and o.account_id = q.account_id and o.offer_id = q.offer_id
       and o.last_run_id = ${run.runId} and o.bucket = 'in_sync'`.execute(db);
 }
+
+/** Classes of the account's own open incidents; those of its offers not counted. */
+export async function readOpenAccountClasses(db: Db, accountId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('incidents')
+    .select('class')
+    .distinct()
+    .where('state', '=', 'open')
+    .where('accountId', '=', accountId)
+    .where('offerId', 'is', null)
+    .execute();
+  return rows.map((row) => row.class);
+}

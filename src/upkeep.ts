@@ -1,0 +1,89 @@
+import type { Logger } from './observability/logger.js';
+import type { Metrics } from './observability/metrics.js';
+import { judgeSyncHealth } from './observability/sync-health.js';
+import { tellOver, tellProblem } from './notifications/tell.js';
+import { readAccountFreshness } from './storage/account-freshness.js';
+import type { Db } from './storage/database.js';
+import { countOpenIncidents } from './storage/incidents.js';
+import { readOutboxState } from './storage/outbox.js';
+import { readStopSwitch } from './storage/stop-switch.js';
+
+export interface UpkeepServices {
+  readonly db: Db;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly scheduleSeconds: number;
+  readonly deliverMessages: () => Promise<unknown>;
+}
+
+const EVERY_MS = 15_000;
+const SILENCE = 'NoCompleteRun';
+
+/**
+ * What must happen even when no workflow runs, since silence is a fault too: messages that wait are sent, accounts
+ * without a complete run are told, gauges are set. Every process may do it: incidents and messages are one per problem.
+ */
+export function startUpkeep(services: UpkeepServices): { stop(): Promise<void> } {
+  let isStopping = false;
+  let round = Promise.resolve();
+  const timer = setInterval(() => {
+    round = round.then(() => (isStopping ? undefined : keepUp(services)));
+  }, EVERY_MS);
+  return {
+    async stop() {
+      isStopping = true;
+      clearInterval(timer);
+      await round;
+    },
+  };
+}
+
+async function keepUp(services: UpkeepServices): Promise<void> {
+  const { db, metrics, logger } = services;
+  try {
+    const stale = await tellSilence(services);
+    await services.deliverMessages();
+    const [outbox, incidents, stop] = await Promise.all([
+      readOutboxState(db),
+      countOpenIncidents(db),
+      readStopSwitch(db),
+    ]);
+    metrics.setGauge('waiting_alerts', outbox.waiting);
+    metrics.setGauge(
+      'open_incidents',
+      Object.values(incidents).reduce((sum, count) => sum + count, 0),
+    );
+    metrics.setGauge('stale_accounts', stale);
+    metrics.setGauge('is_stopped', stop.isStopped ? 1 : 0);
+  } catch (error) {
+    logger.warn({ err: error, event: 'allegro_sync_upkeep_failed' }, 'upkeep could not be done; it is tried again');
+  }
+}
+
+/** Tells of live accounts without a complete run within two intervals, and of those that have one again. */
+async function tellSilence({ db, scheduleSeconds }: UpkeepServices): Promise<number> {
+  const accounts = await readAccountFreshness(db);
+  const names = new Map(accounts.map(({ accountId, name }) => [accountId, name]));
+  const health = judgeSyncHealth(accounts, { now: new Date(), intervalSeconds: scheduleSeconds });
+  let stale = 0;
+  for (const { accountId, state, lastCompleteAt } of health) {
+    const account = { accountId, accountName: names.get(accountId) ?? accountId };
+    if (state !== 'stale') {
+      await db
+        .transaction()
+        .execute((trx) => tellOver(trx, { account, filter: { classes: [SILENCE], offerIds: null } }));
+      continue;
+    }
+    stale += 1;
+    await db.transaction().execute((trx) =>
+      tellProblem(trx, {
+        account,
+        class: SILENCE,
+        title: 'No complete run within two intervals',
+        details: `The last run that saw every offer of this account began ${lastCompleteAt ?? 'never'}.`,
+        action: 'allegro-stock-sync status',
+      }),
+    );
+  }
+  return stale;
+}

@@ -1,0 +1,238 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { Redis } from 'ioredis';
+import { sql } from 'kysely';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createActivities, createMarketplaceActivities } from './activities/index.js';
+import { createRequestCounter, type RequestCounter } from './activities/request-counter.js';
+import type { ActivityServices } from './activities/services.js';
+import type { RequestReport } from './allegro/http-client.js';
+import { createAllegro } from './allegro/marketplace.js';
+import { ConfigurationError, configuredSecrets, readConfig, type Config } from './config.js';
+import { loadLocalEnv } from './env-file.js';
+import { deliverOutbox } from './notifications/deliver.js';
+import { createLogNotifier } from './notifications/log-notifier.js';
+import type { Notifier } from './notifications/notifier.js';
+import { createTelegramNotifier } from './notifications/telegram.js';
+import { startHttpServer } from './observability/http-server.js';
+import { createLogger, type Logger } from './observability/logger.js';
+import { createMetrics, type Metrics } from './observability/metrics.js';
+import { createScrubber, type Scrubber } from './observability/scrubber.js';
+import { logSyncError, logSyncOperation } from './observability/sync-events.js';
+import { freeMetricsAddress, temporalRuntimeOptions } from './observability/temporal-runtime.js';
+import { createRateLimiter, type RateLimiter } from './rate-limit/limiter.js';
+import { explainMissingSearchAttributes, findMissingSearchAttributes } from './schedule.js';
+import { connectPatiently, NotUsable } from './startup.js';
+import { readAccountFreshness } from './storage/account-freshness.js';
+import { openDatabase, type Db } from './storage/database.js';
+import { createEncryption } from './storage/encryption.js';
+import { pendingMigrations } from './storage/migrate.js';
+import { readStopSwitch } from './storage/stop-switch.js';
+import { createTokenStore } from './storage/token-store.js';
+import { startUpkeep } from './upkeep.js';
+import { MARKETPLACE_TASK_QUEUE, TASK_QUEUE } from './workflows/api.js';
+
+/** Slots of the marketplace queue: × 5 requests at once each, under 2 s × 150 requests/s in flight. */
+const MARKETPLACE_SLOTS = 40;
+const BOOKKEEPING_SLOTS = 50;
+/** ~1 MB each; an account's run is one. */
+const CACHED_WORKFLOWS = 300;
+/** A batch ends the request it is at well within this. */
+const SHUTDOWN_GRACE = '20 seconds';
+/** Made by `npm run build`; without it the sources are bundled at the start. */
+const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
+
+/** Runs the workers of both task queues until SIGTERM or Ctrl-C, then stops gracefully. */
+async function main(): Promise<void> {
+  loadLocalEnv();
+  const config = readConfig(process.env);
+  const scrubber = createScrubber(configuredSecrets(process.env));
+  const logger = createLogger({ level: config.log.level, scrubber });
+  const sdkMetricsAddress = await freeMetricsAddress();
+  Runtime.install(temporalRuntimeOptions({ logger, metricsAddress: sdkMetricsAddress }));
+
+  const parts = await connectParts(config, { logger, scrubber });
+  const { db, redis, temporal, limiter } = parts;
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = createMetrics({ redis, registry });
+  const requests = createRequestCounter();
+  const allegro = createAllegro({
+    ...config.allegro,
+    requestsPerMinute: config.sync.rateLimit,
+    limiter,
+    tokenStore: createTokenStore({
+      db,
+      databaseUrl: config.database.url,
+      encryption: createEncryption(config.encryption.key),
+    }),
+    stopSwitch: { isStopped: async () => (await readStopSwitch(db)).isStopped },
+    onRequest: (report) => recordRequest(report, { logger, metrics, requests }),
+  });
+  const notifier = createNotifier(config, logger);
+  const deliverMessages = () => deliverOutbox({ db, notifier, logger });
+  const services: ActivityServices = {
+    db,
+    marketplace: allegro.marketplace,
+    sync: config.sync,
+    logger,
+    requests,
+    metrics,
+    deliverMessages,
+  };
+
+  const workers = await createWorkers(config, temporal, services);
+  const upkeep = startUpkeep({ db, metrics, logger, scheduleSeconds: config.sync.scheduleSeconds, deliverMessages });
+  const http = await startHttpServer({
+    ...config.http,
+    logger,
+    registry,
+    sdkMetricsAddress,
+    readSummary: () => metrics.readSummary(),
+    checks: {
+      temporal: async () => {
+        await temporal.workflowService.getSystemInfo({});
+      },
+      postgres: async () => {
+        await sql`select 1`.execute(db);
+      },
+      redis: async () => {
+        await redis.ping();
+      },
+      limiter: () => limiter.findTrouble(),
+      scrub: (text) => scrubber.scrub(text),
+    },
+    readAccounts: () => readAccountFreshness(db),
+    scheduleSeconds: config.sync.scheduleSeconds,
+  });
+  logger.info({ event: 'allegro_sync_ready', http: http.url, notifier: notifier.destination }, 'worker is ready');
+
+  try {
+    await Promise.all(workers.map((worker) => worker.run()));
+  } finally {
+    await http.close();
+    await upkeep.stop();
+    allegro.close();
+    limiter.close();
+    await metrics.close();
+    await temporal.close();
+    redis.disconnect();
+    await db.destroy();
+    logger.info({ event: 'allegro_sync_stopped' }, 'worker has stopped');
+  }
+}
+
+interface Parts {
+  readonly db: Db;
+  readonly redis: Redis;
+  readonly limiter: RateLimiter;
+  readonly temporal: NativeConnection;
+}
+
+async function connectParts(config: Config, told: { logger: Logger; scrubber: Scrubber }): Promise<Parts> {
+  const services = { logger: told.logger, scrub: (text: string) => told.scrubber.scrub(text) };
+  const db = openDatabase(config.database.url, { applicationName: 'allegro-stock-sync worker', maxConnections: 20 });
+  const redis = new Redis(config.redis.url, {
+    connectionName: 'allegro-stock-sync-worker',
+    // A request that cannot have its permit now must learn so, not wait for Redis to come back.
+    maxRetriesPerRequest: 1,
+    connectTimeout: 3_000,
+    retryStrategy: (attempt) => Math.min(attempt * 200, 2_000),
+  });
+  redis.on('error', () => undefined);
+  const [, , temporal] = await Promise.all([
+    connectPatiently('PostgreSQL', () => checkDatabase(db), services),
+    connectPatiently('Redis', () => redis.ping(), services),
+    connectPatiently('Temporal', () => connectTemporal(config), services),
+  ]);
+  const limiter = createRateLimiter({
+    redis,
+    clientId: config.allegro.clientId,
+    onEvent: (event) => told.logger.warn({ event: 'allegro_sync_limiter', ...event }, 'the rate limiter reports'),
+  });
+  return { db, redis, limiter, temporal };
+}
+
+async function checkDatabase(db: Db): Promise<void> {
+  await sql`select 1`.execute(db);
+  const pending = await pendingMigrations(db);
+  if (pending.length === 0) return;
+  throw new NotUsable(`the database is not migrated (missing: ${pending.join(', ')}). Run: npm run migrate`);
+}
+
+async function connectTemporal({ temporal }: Config): Promise<NativeConnection> {
+  const connection = await NativeConnection.connect(temporal.connectionOptions);
+  const missing = await findMissingSearchAttributes(connection, temporal.namespace);
+  if (missing.length === 0) return connection;
+  await connection.close();
+  throw new NotUsable(explainMissingSearchAttributes(missing, temporal));
+}
+
+async function createWorkers(
+  config: Config,
+  connection: NativeConnection,
+  services: ActivityServices,
+): Promise<Worker[]> {
+  const shared = {
+    connection,
+    namespace: config.temporal.namespace,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    // Cancellation and progress are seen within a second, whatever the heartbeat time-out.
+    maxHeartbeatThrottleInterval: '1 second',
+  } satisfies Partial<WorkerOptions>;
+  const workflows = existsSync(WORKFLOW_BUNDLE)
+    ? { workflowBundle: { codePath: WORKFLOW_BUNDLE } }
+    : { workflowsPath: fileURLToPath(new URL(`./workflows/index${import.meta.url.slice(-3)}`, import.meta.url)) };
+  return Promise.all([
+    Worker.create({
+      ...shared,
+      ...workflows,
+      taskQueue: TASK_QUEUE,
+      activities: createActivities(services),
+      maxConcurrentActivityTaskExecutions: BOOKKEEPING_SLOTS,
+      maxCachedWorkflows: CACHED_WORKFLOWS,
+    }),
+    Worker.create({
+      ...shared,
+      taskQueue: MARKETPLACE_TASK_QUEUE,
+      activities: createMarketplaceActivities(services),
+      maxConcurrentActivityTaskExecutions: MARKETPLACE_SLOTS,
+    }),
+  ]);
+}
+
+function createNotifier({ notifications }: Config, logger: Logger): Notifier {
+  return notifications.telegram === null ? createLogNotifier(logger) : createTelegramNotifier(notifications.telegram);
+}
+
+/** Every request to the marketplace: counted for its run, measured, logged. */
+function recordRequest(
+  report: RequestReport,
+  { logger, metrics, requests }: { logger: Logger; metrics: Metrics; requests: RequestCounter },
+): void {
+  const wasSent = report.durationMs > 0 || report.status !== null;
+  if (wasSent && report.runId !== undefined) requests.count(report.runId);
+  if (wasSent) metrics.requestFinished(report);
+  const { accountId, offerId, runId, status, traceId, error, ...rest } = report;
+  const fields = {
+    operation: rest.operation,
+    durationMs: rest.durationMs,
+    permitWaitMs: rest.permitWaitMs,
+    ...(accountId === null ? {} : { accountId }),
+    ...(offerId === undefined ? {} : { offerId }),
+    ...(runId === undefined ? {} : { runId }),
+    ...(status === null ? {} : { status }),
+    ...(traceId === null ? {} : { traceId }),
+  };
+  if (error === undefined) logSyncOperation(logger, fields);
+  else logSyncError(logger, { ...fields, errorClass: error, message: `${rest.method} ${rest.route}` });
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : 'the worker failed');
+    process.exit(error instanceof ConfigurationError ? 2 : 1);
+  },
+);
