@@ -64,7 +64,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
           baseUrl: host === undefined ? url : `http://${host}`,
         },
         {
-          isWaiting: () => !request.destroyed && !response.destroyed,
+          isWaiting: () => !request.socket.destroyed,
           send: (answer) => send(response, answer, isAuth ? undefined : nextTrace()),
           sendHalf: (answer) => sendHalf(response, answer),
           cut: () => request.socket.destroy(),
