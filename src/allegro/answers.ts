@@ -59,7 +59,10 @@ export const editedOfferSchema = z.object({
 
 export const partsSchema = z.object({ id: offerId, stock: z.object({ available: pieces }) });
 
-export const meSchema = z.object({ id: z.string().min(1).max(100), login: z.string().max(200).nullish() });
+export const meSchema = z.object({
+  id: z.string().regex(/^[\w-]{1,64}$/, 'expected a seller id'),
+  login: z.string().max(200).nullish(),
+});
 
 export const operationSchema = z.object({ operation: z.object({ status: z.string() }) });
 

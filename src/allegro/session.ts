@@ -57,7 +57,7 @@ export interface Session {
 export interface SessionOptions {
   readonly http: HttpClient;
   readonly tokens: TokenSource;
-  readonly store: TokenStore;
+  readonly store: Pick<TokenStore, 'bindSeller'>;
   readonly quotas: Quotas;
 }
 

@@ -114,15 +114,14 @@ export function newCommandId(): CommandId {
 
 /** The error that the work ends with; anything but a clean SyncError of that type fails the test. */
 export async function errorOf(work: Promise<unknown>, type: SyncErrorType): Promise<SyncError> {
-  try {
-    await work;
-  } catch (error) {
-    if (!(error instanceof SyncError)) throw error;
-    if (error.type !== type) throw new Error(`expected ${type}, got ${error.type}: ${error.message}`);
-    if (error.cause !== undefined) throw new Error('the error has a cause, which may hold what was sent');
-    return error;
-  }
-  throw new Error(`expected ${type}, but it succeeded`);
+  const thrown: unknown = await work.then(
+    () => new Error(`expected ${type}, but it succeeded`),
+    (error: unknown) => error,
+  );
+  if (!(thrown instanceof SyncError)) throw thrown;
+  if (thrown.type !== type) throw new Error(`expected ${type}, got ${thrown.type}: ${thrown.message}`);
+  if (thrown.cause !== undefined) throw new Error('the error has a cause, which may hold what was sent');
+  return thrown;
 }
 
 /** Waits until the condition holds. */
