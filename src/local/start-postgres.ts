@@ -6,6 +6,7 @@ import pg from 'pg';
 
 import { isOpenToOthers } from './open-path.js';
 import { startOnFreePorts } from './ports.js';
+import { findPostgresAccount, POSTGRES_USER, type PostgresAccount } from './postgres-account.js';
 import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.js';
 import { identifyProcess, isStillRunning } from './process-identity.js';
 import type { ProcessRecord } from './process-record.js';
@@ -16,37 +17,11 @@ import { waitUntil } from './wait-until.js';
 
 const USUAL_PORT = 5432;
 const DATABASE = 'allegro_stock_sync';
-const USER = 'postgres';
 
 /** Where the cluster lives when the data directory is closed to the user that PostgreSQL runs as. */
 const ROOT_DATA = '/var/lib/allegro-stock-sync';
 
 export type RunningPostgres = RunningServer<{ databaseUrl: string }>;
-
-type Account = { uid: number; gid: number };
-
-async function readAccount(system: System): Promise<Account | undefined> {
-  const [uid, gid] = await Promise.all(['-u', '-g'].map((flag) => system.runCommand('id', [flag, USER])));
-  if (uid?.exitCode !== 0 || gid?.exitCode !== 0) return undefined;
-  return { uid: Number(uid.output), gid: Number(gid.output) };
-}
-
-/** PostgreSQL refuses to run as root: then it runs as the system user `postgres`, made where it is missing. */
-async function findAccount(system: System, print: Print): Promise<Account | undefined> {
-  if (!system.isRoot) return undefined;
-  const existing = await readAccount(system);
-  if (existing !== undefined) return existing;
-  await system.runCommand('groupadd', ['--system', USER]);
-  const made = await system.runCommand('useradd', ['--system', '--gid', USER, '--no-create-home', USER]);
-  const account = await readAccount(system);
-  if (account === undefined) {
-    throw new SetUpError(
-      `PostgreSQL does not run as root, and the system user "${USER}" could not be made (${made.output}). Run as an ordinary user, make that user (useradd --system ${USER}), or set DATABASE_URL.`,
-    );
-  }
-  print(`PostgreSQL: system user "${USER}" made, because PostgreSQL does not run as root`);
-  return account;
-}
 
 async function answersQuery(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
@@ -93,7 +68,7 @@ interface Cluster {
   home: string;
   directory: string;
   passwordFile: string;
-  account: Account | undefined;
+  account: PostgresAccount | undefined;
 }
 
 async function initialiseCluster(
@@ -110,7 +85,7 @@ async function initialiseCluster(
     await chown(cluster.passwordFile, cluster.account.uid, cluster.account.gid);
   }
   const args = [
-    ...[`--pgdata=${cluster.directory}`, `--username=${USER}`, `--pwfile=${cluster.passwordFile}`],
+    ...[`--pgdata=${cluster.directory}`, `--username=${POSTGRES_USER}`, `--pwfile=${cluster.passwordFile}`],
     ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'],
     ...(isKept ? [] : ['--no-sync']),
   ];
@@ -147,18 +122,22 @@ async function removeStaleLock(directory: string, program: string): Promise<void
  * Where the cluster lies: in the data directory, or, when that is closed to the user that PostgreSQL runs as, in a
  * place that the data directory names, so that a new data directory at the same path has a new cluster.
  */
-async function findClusterHome(place: ServerPlace, account: Account | undefined, print: Print): Promise<string> {
+async function findClusterHome(
+  place: ServerPlace,
+  account: PostgresAccount | undefined,
+  print: Print,
+): Promise<string> {
   const wanted = join(place.directory, 'postgres');
   if (account === undefined || isOpenToOthers(place.directory)) return wanted;
   const reference = join(place.directory, 'postgres-location');
   if (!existsSync(reference)) await writeFile(reference, join(ROOT_DATA, randomBytes(6).toString('hex')));
   const home = await readFile(reference, 'utf8');
-  print(`PostgreSQL: data in ${home}, because the user "${USER}" cannot enter ${place.directory}`);
+  print(`PostgreSQL: data in ${home}, because the user "${POSTGRES_USER}" cannot enter ${place.directory}`);
   return home;
 }
 
 async function prepareCluster(system: System, place: ServerPlace, print: Print): Promise<Cluster> {
-  const account = await findAccount(system, print);
+  const account = await findPostgresAccount(system, print);
   const home = await findClusterHome(place, account, print);
   await mkdir(home, { recursive: true, mode: 0o755 });
   return { home, directory: join(home, 'cluster'), passwordFile: join(home, 'password'), account };
@@ -202,7 +181,7 @@ export async function startPostgres(
       env: { LC_ALL: 'C' },
       ...(cluster.account === undefined ? {} : { runAs: cluster.account }),
     });
-    const urlOf = (database: string): string => `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`;
+    const urlOf = (database: string): string => `postgres://${POSTGRES_USER}:${password}@127.0.0.1:${port}/${database}`;
     await server.waitUntilReady(() => answersQuery(urlOf('postgres')));
     await createDatabase(urlOf('postgres'));
     print(`PostgreSQL: ready on 127.0.0.1:${port}, database ${DATABASE}`);
