@@ -22,19 +22,21 @@ const oneWord = required.regex(/^\S+$/, 'must not hold white space');
 const PLAIN_HTTP_HOST = /^(localhost|127(\.\d+){3}|\[::1\]|[a-z0-9_-]+)$/i;
 
 /** Secrets travel over these: plain http only within the machine or to a neighbour container (a name without a dot). */
-const webUrl = z.string().transform((text, context) => {
+const secretWebUrl = z.string().superRefine((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol)) {
     context.addIssue('must be an address that starts with https://');
-    return z.NEVER;
-  }
-  if (url.username !== '' || url.password !== '') context.addIssue('must not hold a user name or password');
-  if (url.search !== '' || url.hash !== '') context.addIssue('must not hold a "?" or "#" part');
-  if (url.protocol === 'http:' && !PLAIN_HTTP_HOST.test(url.hostname)) {
+  } else if (url.protocol === 'http:' && !PLAIN_HTTP_HOST.test(url.hostname)) {
     context.addIssue('must start with https:// (plain http only to this machine or a neighbour container)');
+  } else if (url.username !== '' || url.password !== '') {
+    context.addIssue('must not hold a user name or password');
   }
-  return text.replace(/\/+$/, '');
 });
+
+/** The beginning of addresses. */
+const webUrl = secretWebUrl
+  .refine((text) => !/[?#]/.test(text), 'must not hold a "?" or "#" part')
+  .transform((text) => text.replace(/\/+$/, ''));
 
 function connectionUrl(schemes: readonly string[]) {
   return required.superRefine((text, context) => {
@@ -105,6 +107,7 @@ export const SCHEMAS = {
         .regex(/^\d+:[\w-]{10,}$/, 'must have the form that @BotFather gives: digits, a colon, letters')
         .optional(),
     ),
+    ALERT_WEBHOOK_URL: variable('https://example.com/alerts', secretWebUrl.optional()),
     TELEGRAM_API_URL: variable('https://api.telegram.org', webUrl.default('https://api.telegram.org')),
   }),
   sync: z.object({

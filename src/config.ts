@@ -38,8 +38,10 @@ export interface TelegramConfig {
 }
 
 export interface NotificationsConfig {
-  /** null: alerts go to the log only. */
+  /** At most one of the two is set; with neither, alerts go to the log only. */
   readonly telegram: TelegramConfig | null;
+  /** Holds a secret, like those of chat services. */
+  readonly webhookUrl: string | null;
 }
 
 export interface SyncConfig {
@@ -112,6 +114,7 @@ export function configuredSecrets(env: Environment): string[] {
     values.TELEGRAM_BOT_TOKEN,
     values.TOKEN_ENCRYPTION_KEY,
     values.TEMPORAL_API_KEY,
+    values.ALERT_WEBHOOK_URL,
     passwordOf(values.DATABASE_URL),
     passwordOf(values.REDIS_URL),
   ].filter((secret) => secret !== undefined);
@@ -209,6 +212,11 @@ function notificationContradictions(values: Values): ConfigurationProblem[] {
     const text = 'is missing: ALLEGRO_ERROR_NOTIFICATION_CHAT_ID is set, and only a bot can write to it';
     return [problem('notifications', 'TELEGRAM_BOT_TOKEN', text)];
   }
+  if (chatId !== undefined && values.ALERT_WEBHOOK_URL !== undefined) {
+    const text =
+      'is set together with ALLEGRO_ERROR_NOTIFICATION_CHAT_ID: alerts go to one place, leave one of them out';
+    return [problem('notifications', 'ALERT_WEBHOOK_URL', text)];
+  }
   return [];
 }
 
@@ -282,8 +290,11 @@ function readNotifications(values: Values): NotificationsConfig {
   const read = SCHEMAS.notifications.parse(values);
   const chatId = read.ALLEGRO_ERROR_NOTIFICATION_CHAT_ID;
   const botToken = read.TELEGRAM_BOT_TOKEN;
-  if (chatId === undefined || botToken === undefined) return { telegram: null };
-  return { telegram: { apiUrl: read.TELEGRAM_API_URL, botToken, chatId } };
+  const isTelegram = chatId !== undefined && botToken !== undefined;
+  return {
+    telegram: isTelegram ? { apiUrl: read.TELEGRAM_API_URL, botToken, chatId } : null,
+    webhookUrl: read.ALERT_WEBHOOK_URL ?? null,
+  };
 }
 
 function readSync(values: Values): SyncConfig {

@@ -64,7 +64,7 @@ describe('a complete environment', () => {
       connectionOptions: { address: 'localhost:7233' },
     });
     expect(config.http).toEqual({ host: '127.0.0.1', port: 9464 });
-    expect(config.notifications).toEqual({ telegram: null });
+    expect(config.notifications).toEqual({ telegram: null, webhookUrl: null });
     expect(config.encryption.key).toEqual(Buffer.alloc(32, 7));
     expect(config.log).toEqual({ level: 'info' });
   });
@@ -178,6 +178,9 @@ describe('an environment that cannot be used', () => {
     ['TEMPORAL_TLS', 'maybe', '"true" or "false"'],
     ['TELEGRAM_API_URL', 'ftp://example.com', 'https://'],
     ['TELEGRAM_API_URL', 'http://telegram.example.com', 'must start with https://'],
+    ['TELEGRAM_API_URL', 'https://api.telegram.org/?a=1', '"?"'],
+    ['TELEGRAM_API_URL', 'https://user:word@api.telegram.org', 'user name'],
+    ['ALERT_WEBHOOK_URL', 'http://hooks.example.com/x', 'must start with https://'],
     ['TELEGRAM_BOT_TOKEN', 'not a token', '@BotFather'],
     ['TOKEN_ENCRYPTION_KEY', '*not base64*', 'is not base64'],
     ['TOKEN_ENCRYPTION_KEY', Buffer.alloc(16).toString('base64'), 'holds 16 bytes'],
@@ -201,6 +204,20 @@ describe('an environment that cannot be used', () => {
     expect(onlyProblem(anEnvironment({ ALLEGRO_ERROR_NOTIFICATION_CHAT_ID: '-100' }))).toContain(
       'TELEGRAM_BOT_TOKEN is missing',
     );
+  });
+
+  test('is a chat and a webhook at once', () => {
+    const both = {
+      ALLEGRO_ERROR_NOTIFICATION_CHAT_ID: '-100',
+      TELEGRAM_BOT_TOKEN: '12345:abcdefghijkl',
+      ALERT_WEBHOOK_URL: 'https://example.com/hook?key=1',
+    };
+
+    expect(onlyProblem(anEnvironment(both))).toContain('ALERT_WEBHOOK_URL is set together with');
+    expect(readConfig({ ALERT_WEBHOOK_URL: both.ALERT_WEBHOOK_URL }, ['notifications']).notifications).toEqual({
+      telegram: null,
+      webhookUrl: both.ALERT_WEBHOOK_URL,
+    });
   });
 
   test.each([
