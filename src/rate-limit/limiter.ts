@@ -225,10 +225,10 @@ class SharedRateLimiter implements RateLimiter {
       this.turnAway(waiter, { scope, waitMs: waitUs / 1000, reason: fourth, pauseMs: pauseUs / 1000 });
       return;
     }
-    this.spent.record(quotas, answeredMs);
     // Redis decided between asking and answer: not before the latest, valid counted from the earliest it can have been.
     const sendMs = answeredMs + waitUs / 1000;
     const expiresMs = askedMs + (waitUs - third) / 1000 + PERMIT_LIFE_MS;
+    this.spent.record(quotas, sendMs);
     this.horizonMs = Math.max(this.horizonMs, sendMs);
     this.pumpSoon();
     await sleepUntil(sendMs);

@@ -20,19 +20,20 @@ interface Entry {
 export class SpentRecord {
   private readonly entries = new Map<string, Entry>();
 
-  record(quotas: readonly Quota[], nowMs: number): void {
+  /** @param timeMs when the permits may be used: now or a little later */
+  record(quotas: readonly Quota[], timeMs: number): void {
     for (const quota of quotas.filter(isCounted)) {
       const entry = this.entries.get(quota.scope) ?? { quota, buckets: [] };
       this.entries.set(quota.scope, entry);
       const newest = entry.buckets.at(-1);
-      if (newest !== undefined && nowMs - newest.startedMs < (quota.windowMs + JITTER_MS) / 60) {
-        newest.lastMs = nowMs;
+      if (newest !== undefined && timeMs - newest.startedMs < (quota.windowMs + JITTER_MS) / 60) {
+        newest.lastMs = Math.max(newest.lastMs, timeMs);
         newest.weight += quota.weight;
       } else {
-        entry.buckets.push({ startedMs: nowMs, lastMs: nowMs, weight: quota.weight });
+        entry.buckets.push({ startedMs: timeMs, lastMs: timeMs, weight: quota.weight });
       }
     }
-    this.forget(nowMs);
+    this.forget(timeMs);
   }
 
   /** Permits younger than the given age, per scope: ages in whole µs, as the permit script takes them. */
@@ -40,7 +41,7 @@ export class SpentRecord {
     this.forget(nowMs);
     return [...this.entries.values()].flatMap(({ quota, buckets }) => {
       const lost = buckets.filter((bucket) => nowMs - bucket.lastMs < ageMs);
-      const spent = lost.map((bucket) => `${Math.floor((nowMs - bucket.lastMs) * 1000)}:${bucket.weight}`);
+      const spent = lost.map((bucket) => `${Math.max(0, Math.floor((nowMs - bucket.lastMs) * 1000))}:${bucket.weight}`);
       return spent.length === 0 ? [] : [{ quota, spent: spent.join(',') }];
     });
   }

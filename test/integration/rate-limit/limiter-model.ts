@@ -116,8 +116,8 @@ class Model {
       return;
     }
     this.grants += 1;
-    process.spent.record(quotas, this.nowMs);
     const readyMs = this.nowMs + taken.waitMs;
+    process.spent.record(quotas, readyMs);
     const expiresMs = readyMs - taken.behindMs + (this.options.permitLifeMs ?? SECOND);
     const sendMs = readyMs + this.lateness() * (expiresMs - readyMs);
     process.requests.push({ quotas, sendMs, expiresMs, travelMs: this.lateness() * SECOND, isDropped: false });
