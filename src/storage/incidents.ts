@@ -148,3 +148,35 @@ export async function countOpenIncidents(db: Db): Promise<Readonly<Record<string
     .execute();
   return Object.fromEntries(counts.map((row) => [row.class, Number(row.count)]));
 }
+
+/** What of one account, or of the whole system, has been open for long. */
+export interface LastingProblems {
+  readonly accountId: string | null;
+  readonly accountName: string | null;
+  readonly count: number;
+  readonly oldestId: string;
+  readonly oldestOpenedAt: Date;
+  /** The first ten, the oldest first, those of offers last. */
+  readonly titles: readonly string[];
+}
+
+/** Open incidents that began before this time, per account. */
+export async function readLastingProblems(db: Db, before: Date): Promise<LastingProblems[]> {
+  const rows = await db
+    .selectFrom('incidents')
+    .leftJoin('accounts', 'accounts.id', 'incidents.accountId')
+    .where('incidents.state', '=', 'open')
+    .where('incidents.openedAt', '<=', before)
+    .groupBy(['incidents.accountId', 'accounts.name'])
+    .orderBy('incidents.accountId')
+    .select((eb) => [
+      'incidents.accountId',
+      'accounts.name as accountName',
+      eb.fn.countAll<string>().as('count'),
+      eb.fn.min('incidents.openedAt').as('oldestOpenedAt'),
+      sql<string>`(array_agg(incidents.id order by opened_at, incidents.id))[1]`.as('oldestId'),
+      sql<string[]>`(array_agg(title order by offer_id is not null, opened_at, incidents.id))[1:10]`.as('titles'),
+    ])
+    .execute();
+  return rows.map((row) => ({ ...row, count: Number(row.count) }));
+}

@@ -23,10 +23,14 @@ export interface OutboxState {
  * Puts a message in line, within the caller's transaction. A second one with the same key changes nothing.
  * @returns whether it is new
  */
-export async function enqueue(db: Db, message: { dedupeKey: string; message: object }): Promise<boolean> {
+export async function enqueue(db: Db, message: { dedupeKey: string; message: object; now?: Date }): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await db
     .insertInto('outbox')
-    .values({ dedupeKey: message.dedupeKey, message: toStoredJson(message.message) })
+    .values({
+      dedupeKey: message.dedupeKey,
+      message: toStoredJson(message.message),
+      ...(message.now === undefined ? {} : { createdAt: message.now, retryAt: message.now }),
+    })
     .onConflict((conflict) => conflict.column('dedupeKey').doNothing())
     .executeTakeFirst();
   return numInsertedOrUpdatedRows === 1n;
@@ -105,4 +109,16 @@ export async function readOutboxState(db: Db): Promise<OutboxState> {
 export async function deleteSentBefore(db: Db, before: Date): Promise<number> {
   const { numDeletedRows } = await db.deleteFrom('outbox').where('sentAt', '<', before).executeTakeFirst();
   return Number(numDeletedRows);
+}
+
+/** Whether a message whose key begins like this was added since then. */
+export async function wasEnqueuedSince(db: Db, keyPrefix: string, since: Date): Promise<boolean> {
+  const found = await db
+    .selectFrom('outbox')
+    .select('id')
+    .where((eb) => eb.fn('starts_with', ['dedupeKey', eb.val(keyPrefix)]))
+    .where('createdAt', '>', since)
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
 }

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { alertMessageSchema, type AlertMessage, type OfferFailure } from '../../../src/notifications/notifier.js';
+import { remindOfOpenProblems } from '../../../src/notifications/remind.js';
 import { tellHeld, tellOfferFailures, tellOver, tellProblem } from '../../../src/notifications/tell.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import {
@@ -275,5 +276,78 @@ describe('telling', () => {
     await db.transaction().execute((trx) => tellProblem(trx, problem));
 
     expect(await messages()).toHaveLength(1);
+  });
+});
+
+describe('reminding', () => {
+  const HOUR_MS = 3_600_000;
+  const opened = new Date('2026-11-20T12:00:00Z');
+
+  function after(hours: number): Date {
+    return new Date(opened.getTime() + hours * HOUR_MS);
+  }
+
+  async function openProblems(...titles: string[]): Promise<void> {
+    for (const title of titles) {
+      await tellProblem(db, { account: MAIN, class: title, title, details: 'details' });
+    }
+    await db.updateTable('incidents').set({ openedAt: opened }).execute();
+    await messages();
+  }
+
+  test('happens once a day while a problem lasts, in one message per account', async () => {
+    await openProblems('first problem', 'second problem');
+
+    const counts: number[] = [];
+    for (const hours of [1, 23, 25, 30, 48, 50, 72, 74, 76]) counts.push(await remindOfOpenProblems(db, after(hours)));
+
+    expect(counts).toEqual([0, 0, 1, 0, 0, 1, 0, 1, 0]);
+    expect(await messages()).toMatchObject([
+      {
+        kind: 'account_problem',
+        accountName: 'Main shop',
+        title: '2 problems',
+        details: 'first problem; second problem',
+        isReminder: true,
+        since: opened.toISOString(),
+      },
+      { isReminder: true },
+      { isReminder: true },
+    ]);
+  });
+
+  test('happens for the whole system too', async () => {
+    await tellProblem(db, { account: null, class: 'NoWorker', title: 'no worker', details: 'x' });
+    await db.updateTable('incidents').set({ openedAt: opened }).execute();
+    await messages();
+
+    await remindOfOpenProblems(db, after(25));
+
+    expect(await messages()).toMatchObject([{ kind: 'system_problem', details: 'no worker' }]);
+  });
+
+  test('ends when the problem is over', async () => {
+    await openProblems('problem');
+    await resolveIncidents(db, { accountId: 'main' });
+
+    expect(await remindOfOpenProblems(db, after(25))).toBe(0);
+  });
+
+  test('by several processes at once is one message', async () => {
+    await openProblems('problem');
+
+    const added = await Promise.all(Array.from({ length: 6 }, () => remindOfOpenProblems(db, after(25))));
+
+    expect(added.reduce((sum, count) => sum + count, 0)).toBe(1);
+  });
+
+  test('names ten problems and counts the others', async () => {
+    await openProblems(...Array.from({ length: 12 }, (_, index) => `problem ${index}`));
+
+    await remindOfOpenProblems(db, after(25));
+
+    expect(await messages()).toMatchObject([
+      { title: '12 problems', details: expect.stringMatching(/problem 9; and 2 more$/) },
+    ]);
   });
 });
