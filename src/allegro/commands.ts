@@ -1,168 +1,135 @@
-import { SyncError } from '../domain/errors.js';
-import type { CommandId, OfferId } from '../domain/ids.js';
-import type {
-  Call,
-  CommandAnswer,
-  CommandReport,
-  CommandTask,
-  EndCommand,
-  QuantityCommand,
-} from '../domain/marketplace.js';
-import { commandReportSchema, parseProblem, tasksSchema } from './answers.js';
-import { findErrorRule } from './errors.js';
-import { MAX_COMMAND_OFFERS, type Quotas, type SellerResource } from './quotas.js';
-import { redact } from './redact.js';
+import type { BulkAnswer, BulkModification } from '../domain/bulk-modification.js';
+import type { CommandId } from '../domain/ids.js';
+import type { Call, CommandAnswer, CommandReport, EndCommand, QuantityCommand } from '../domain/marketplace.js';
+import { parseProblem } from './answers.js';
+import { readCommandReport, REPORT_BYTES, type CommandRoute } from './command-report.js';
+import { BETA_MEDIA_TYPE, type HttpAnswer } from './http-client.js';
+import { MAX_BULK_CHANGES, MAX_COMMAND_OFFERS, type Quotas } from './quotas.js';
 import type { AccountRequest, Session } from './session.js';
 
-/** The two commands for many offers: one value ≥ 1, and the end of their publication. */
+/** The commands for many offers: one value ≥ 1, the end of their publication, and (beta) a value for each. */
 export interface Commands {
   submitQuantity(call: Call, command: QuantityCommand): Promise<CommandAnswer>;
   readQuantity(call: Call, commandId: CommandId): Promise<CommandReport>;
   submitEnd(call: Call, command: EndCommand): Promise<CommandAnswer>;
   readEnd(call: Call, commandId: CommandId): Promise<CommandReport>;
-}
-
-interface CommandRoute {
-  readonly name: string;
-  readonly path: string;
-  readonly resource: SellerResource;
+  readonly bulk: BulkModification;
 }
 
 const QUANTITY: CommandRoute = {
   name: 'QuantityCommand',
   path: '/sale/offer-quantity-change-commands',
   resource: 'quantity-changes',
+  tasks: 'offer',
 };
 const PUBLICATION: CommandRoute = {
   name: 'EndCommand',
   path: '/sale/offer-publication-commands',
   resource: 'publication-changes',
+  tasks: 'offer',
+};
+/** Beta for the request and its answer only; its reports are public (the document). */
+const BULK: CommandRoute = {
+  name: 'BulkCommand',
+  path: '/sale/offer-bulk-modification-commands',
+  resource: 'bulk-changes',
+  tasks: 'subject',
 };
 
-/** Largest page of tasks, and the last offset (the document). */
-export const TASK_PAGE = 1000;
-const LAST_TASK_OFFSET = 999;
-
 const SUBMIT_TIMEOUT_MS = 30_000;
-export const REPORT_TIMEOUT_MS = 20_000;
-export const REPORT_BYTES = 8 * 1024 * 1024;
 const DIFFERENT_CONTENT = 'COMMAND_ALREADY_REGISTERED_WITH_DIFFERENT_CONTENT';
+/** Statuses by which a beta resource says that it is gone, or has another media type now. */
+const NOT_THERE: readonly number[] = [404, 406, 410, 415, 501];
 
-export function createCommands({ session, quotas }: { readonly session: Session; readonly quotas: Quotas }): Commands {
+export function createCommands(parts: { readonly session: Session; readonly quotas: Quotas }): Commands {
+  const { session, quotas } = parts;
+
+  /** @returns an accepted answer, or a 409 whose content may be ours */
   async function submit(
     call: Call,
     route: CommandRoute,
-    command: { readonly commandId: CommandId; readonly offerIds: readonly OfferId[]; readonly change: object },
-  ): Promise<CommandAnswer> {
-    const count = command.offerIds.length;
-    if (count < 1 || count > MAX_COMMAND_OFFERS) throw new RangeError(`a command of ${count} offers`);
-    const request: AccountRequest = {
+    request: Pick<AccountRequest, 'method' | 'path' | 'json'> & Partial<AccountRequest> & { readonly weight: number },
+  ): Promise<HttpAnswer> {
+    const { weight, ...rest } = request;
+    const whole: AccountRequest = {
       operation: `submit${route.name}`,
       kind: 'command_write',
-      method: 'PUT',
-      route: `${route.path}/{commandId}`,
-      path: `${route.path}/${command.commandId}`,
-      json: {
-        ...command.change,
-        offerCriteria: [{ type: 'CONTAINS_OFFERS', offers: command.offerIds.map((id) => ({ id })) }],
-      },
-      quotas: (sellerId) => quotas.forSeller(sellerId, route.resource, count),
+      route: rest.method === 'PUT' ? `${route.path}/{commandId}` : route.path,
+      quotas: (sellerId) => quotas.forSeller(sellerId, route.resource, weight),
       timeoutMs: SUBMIT_TIMEOUT_MS,
       maxBytes: REPORT_BYTES,
       accepts: [200, 201, 202, 409],
+      ...rest,
     };
-    const answer = await session.send(call, request);
-    if (answer.status !== 409) return { kind: 'accepted' };
-    if (parseProblem(answer.body).code === DIFFERENT_CONTENT) throw session.errorOf(request, answer, []);
-    return { kind: 'already_used' };
+    const answer = await session.send(call, whole);
+    const isOther = answer.status === 409 && parseProblem(answer.body).code === DIFFERENT_CONTENT;
+    if (isOther) throw session.errorOf(whole, answer, []);
+    return answer;
   }
 
-  function readRequest(route: CommandRoute, operation: string, path: string): AccountRequest {
-    return {
-      operation,
-      kind: 'command_read',
-      method: 'GET',
-      route: path.includes('/tasks') ? `${route.path}/{commandId}/tasks` : `${route.path}/{commandId}`,
-      path,
-      // 270,000 a minute per seller: more than the application may send.
-      quotas: () => quotas.application,
-      timeoutMs: REPORT_TIMEOUT_MS,
-      maxBytes: REPORT_BYTES,
-      accepts: [200, 404],
-    };
+  async function submitForOffers(
+    call: Call,
+    route: CommandRoute,
+    { commandId, offerIds, change }: EndCommand & { readonly change: object },
+  ): Promise<CommandAnswer> {
+    checkCount(offerIds.length, MAX_COMMAND_OFFERS);
+    const answer = await submit(call, route, {
+      method: 'PUT',
+      path: `${route.path}/${commandId}`,
+      json: { ...change, offerCriteria: [{ type: 'CONTAINS_OFFERS', offers: offerIds.map((id) => ({ id })) }] },
+      weight: offerIds.length,
+    });
+    return toAnswer(answer);
   }
 
-  async function readTasks(call: Call, route: CommandRoute, commandId: CommandId, total: number) {
-    const tasks = new Map<OfferId, CommandTask>();
-    for (let offset = 0; offset < total && offset <= LAST_TASK_OFFSET;) {
-      const path = `${route.path}/${commandId}/tasks?limit=${TASK_PAGE}&offset=${offset}`;
-      const request = readRequest(route, `read${route.name}Tasks`, path);
-      const answer = await session.send(call, request);
-      if (answer.status === 404) break;
-      const page = session.parse(tasksSchema, request, answer).tasks;
-      if (page.length === 0) break;
-      for (const task of page) {
-        tasks.set(task.offer.id, toTask({ ...task, offerId: task.offer.id }));
-      }
-      offset += page.length;
-    }
-    return [...tasks.values()];
-  }
-
-  async function read(call: Call, route: CommandRoute, commandId: CommandId): Promise<CommandReport> {
-    const request = readRequest(route, `read${route.name}`, `${route.path}/${commandId}`);
-    const answer = await session.send(call, request);
-    // Right after its creation a command may not be there yet.
-    if (answer.status === 404) return { isComplete: false, isKnown: false, tasks: [] };
-    const report = session.parse(commandReportSchema, request, answer);
-    if (report.id.toLowerCase() !== commandId.toLowerCase()) {
-      throw new SyncError('InvalidAnswer', `${request.operation}: Allegro answered about another command.`);
-    }
-    if (report.completedAt === null) return { isComplete: false, isKnown: true, tasks: [] };
-    const tasks = await readTasks(call, route, commandId, report.taskCount.total);
-    // Complete is what names every offer with its end; a command without offers is a report that is not ready.
-    const { total } = report.taskCount;
-    const isComplete = total > 0 && tasks.length >= total && tasks.every((task) => task.state !== 'new');
-    return { isComplete, isKnown: true, tasks };
-  }
+  const read = (route: CommandRoute) => (call: Call, commandId: CommandId) =>
+    readCommandReport(parts, call, { route, commandId });
 
   return {
     async submitQuantity(call, { commandId, quantity, offerIds }) {
-      // 0 is refused by Allegro (#3910), and would end offers if it were not.
-      if (!Number.isSafeInteger(quantity) || quantity < 1) throw new RangeError(`a command of ${quantity} pieces`);
+      checkQuantity(quantity);
       const change = { modification: { changeType: 'FIXED', value: quantity } };
-      return submit(call, QUANTITY, { commandId, offerIds, change });
+      return submitForOffers(call, QUANTITY, { commandId, offerIds, change });
     },
-    readQuantity: (call, commandId) => read(call, QUANTITY, commandId),
-    submitEnd: (call, { commandId, offerIds }) =>
-      submit(call, PUBLICATION, { commandId, offerIds, change: { publication: { action: 'END' } } }),
-    readEnd: (call, commandId) => read(call, PUBLICATION, commandId),
+    readQuantity: read(QUANTITY),
+    submitEnd: (call, command) =>
+      submitForOffers(call, PUBLICATION, { ...command, change: { publication: { action: 'END' } } }),
+    readEnd: read(PUBLICATION),
+    bulk: {
+      maxChanges: MAX_BULK_CHANGES,
+      async submit(call, { commandId, changes }): Promise<BulkAnswer> {
+        checkCount(changes.length, MAX_BULK_CHANGES);
+        for (const { quantity } of changes) checkQuantity(quantity);
+        const answer = await submit(call, BULK, {
+          method: 'POST',
+          path: BULK.path,
+          mediaType: BETA_MEDIA_TYPE,
+          json: {
+            commandId,
+            modifications: changes.map(({ offerId, quantity }) => ({
+              offerId,
+              stock: { changeType: 'FIXED', value: quantity },
+            })),
+          },
+          weight: changes.length,
+          accepts: [200, 201, 202, 409, ...NOT_THERE],
+        });
+        return NOT_THERE.includes(answer.status) ? { kind: 'not_available' } : toAnswer(answer);
+      },
+      read: read(BULK),
+    },
   };
 }
 
-/** A task as Allegro words it. */
-export interface AnsweredTask {
-  readonly offerId: OfferId;
-  readonly status: 'NEW' | 'SUCCESS' | 'FAIL';
-  readonly message?: string | null | undefined;
-  readonly errors?:
-    readonly { code?: string | null | undefined; message?: string | null | undefined }[] | null | undefined;
+function toAnswer({ status }: HttpAnswer): CommandAnswer {
+  return status === 409 ? { kind: 'already_used' } : { kind: 'accepted' };
 }
 
-const STATES = { NEW: 'new', SUCCESS: 'success', FAIL: 'fail' } as const;
-
-export function toTask(task: AnsweredTask): CommandTask {
-  const [error] = task.errors ?? [];
-  const code = clean(error?.code);
-  return {
-    offerId: task.offerId,
-    state: STATES[task.status],
-    code,
-    message: clean(error?.message ?? task.message),
-    ...(task.status === 'FAIL' ? { errorType: findErrorRule({ kind: 'task', status: null, code }).type } : {}),
-  };
+/** 0 is refused by Allegro (#3910), and would end offers if it were not. */
+function checkQuantity(quantity: number): void {
+  if (!Number.isSafeInteger(quantity) || quantity < 1) throw new RangeError(`a command of ${quantity} pieces`);
 }
 
-function clean(text: string | null | undefined): string | null {
-  return text == null ? null : redact(text, []);
+function checkCount(count: number, most: number): void {
+  if (count < 1 || count > most) throw new RangeError(`a command of ${count} offers, not 1 to ${most}`);
 }

@@ -1,7 +1,10 @@
+import type { BulkModification } from '../domain/bulk-modification.js';
 import type { Call, Marketplace } from '../domain/marketplace.js';
+import type { MarketplaceEvents } from '../domain/marketplace-events.js';
 import type { TokenStore } from '../domain/token-store.js';
 import type { RateLimiter } from '../rate-limit/limiter.js';
 import { createCommands } from './commands.js';
+import { createEvents } from './events.js';
 import { createHttpClient, type RequestReport, type StopSwitch } from './http-client.js';
 import { createLogin, type Login } from './login.js';
 import { createOAuth } from './oauth.js';
@@ -36,6 +39,9 @@ export interface AllegroOptions {
 export interface Allegro {
   readonly marketplace: Marketplace;
   readonly login: Login;
+  /** Beta: a value for each of several offers (`ALLEGRO_BULK_MODIFICATION`). */
+  readonly bulk: BulkModification;
+  readonly events: MarketplaceEvents;
   /** Closes idle connections. */
   close(): void;
 }
@@ -71,6 +77,8 @@ export function createAllegro(options: AllegroOptions): Allegro {
       peekPermit,
     },
     login: createLogin({ oauth, session, tokens, store }),
+    bulk: commands.bulk,
+    events: createEvents({ session, quotas }),
     close: () => http.close(),
   };
 }

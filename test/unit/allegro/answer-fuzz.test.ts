@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { createCommands } from '../../../src/allegro/commands.js';
+import { createEvents } from '../../../src/allegro/events.js';
 import type { HttpAnswer, HttpClient } from '../../../src/allegro/http-client.js';
 import { createOAuth } from '../../../src/allegro/oauth.js';
 import { createOffers } from '../../../src/allegro/offers.js';
@@ -90,6 +91,7 @@ function adapterOver(answer: () => HttpAnswer) {
     session,
     offers: createOffers({ session, quotas, apiUrl: 'https://api.allegro.pl' }),
     commands: createCommands({ session, quotas }),
+    events: createEvents({ session, quotas }),
     oauth: createOAuth({ http, quotas, clientId: 'client', clientSecret: CLIENT_SECRET }),
   };
 }
@@ -170,6 +172,65 @@ const TARGETS: readonly Target[] = [
       const answer = await commands.readQuantity(call, COMMAND);
       return !answer.isComplete || answer.tasks.every(({ offerId, state }) => isOfferId(offerId) && state !== 'new');
     },
+  },
+  {
+    name: 'readBulkCommand',
+    bodies: [
+      report,
+      {
+        tasks: ['17000000001', '17000000002'].map((offerId) => ({
+          subject: { offerId, field: 'stock' },
+          status: 'SUCCESS',
+        })),
+      },
+      { tasks: [] },
+    ],
+    run: async ({ commands }) => {
+      const answer = await commands.bulk.read(call, COMMAND);
+      return !answer.isComplete || answer.tasks.every(({ offerId, state }) => isOfferId(offerId) && state !== 'new');
+    },
+  },
+  {
+    name: 'readOfferEvents',
+    bodies: [
+      {
+        offerEvents: [
+          {
+            id: 'MTEz',
+            type: 'OFFER_ENDED',
+            occurredAt: '2026-10-01T10:00:00Z',
+            offer: { id: OFFER, external: { id: SKU }, publication: { endedBy: 'USER' } },
+          },
+        ],
+      },
+    ],
+    run: async ({ events }) =>
+      (await events.readOfferEvents(call, null)).events.every(({ offerId }) => isOfferId(offerId)),
+  },
+  {
+    name: 'readSales',
+    bodies: [
+      {
+        events: [
+          {
+            id: '1532603898317497',
+            type: 'BOUGHT',
+            occurredAt: '2026-10-01T10:00:00Z',
+            order: {
+              lineItems: [
+                { id: 'l', offer: { id: OFFER, external: null }, quantity: 1, boughtAt: '2026-10-01T10:00:00Z' },
+              ],
+              checkoutForm: { id: 'c' },
+            },
+          },
+        ],
+      },
+    ],
+    run: async ({ events }) =>
+      (await events.readSales(call, null)).events.every(
+        ({ offerId, quantity, boughtAt }) =>
+          isOfferId(offerId) && isCount(quantity) && !Number.isNaN(Date.parse(boughtAt)),
+      ),
   },
   {
     name: 'identify',
