@@ -1,6 +1,8 @@
+import type { Clock } from './clock.js';
 import type { JournalEntry } from './journal.js';
 import type { Offer } from './offer.js';
 import type { Report } from './report.js';
+import type { Settings } from './settings.js';
 import type { Truth } from './truth.js';
 
 export const HARM_KINDS = [
@@ -32,14 +34,18 @@ export interface OfferWrite {
 export class Judge {
   readonly #truth: Truth;
   readonly #report: Report;
+  readonly #clock: Clock;
+  readonly #settings: () => Settings;
 
-  constructor(truth: Truth, report: Report) {
-    this.#truth = truth;
-    this.#report = report;
+  constructor(parts: { truth: Truth; report: Report; clock: Clock; settings: () => Settings }) {
+    this.#truth = parts.truth;
+    this.#report = parts.report;
+    this.#clock = parts.clock;
+    this.#settings = parts.settings;
   }
 
   judge(write: OfferWrite, entry: JournalEntry): void {
-    const reason = neverTouchReason(write.offer);
+    const reason = this.#mayHaveMissedEnding(write) ? null : neverTouchReason(write.offer);
     const kinds = this.#harms(write, reason);
     if (kinds.length > 0) {
       const { offer } = write;
@@ -56,6 +62,12 @@ export class Judge {
       });
     }
     if (isRedundant(write)) this.#report.noteRedundant(`${entry.method} ${entry.route}`, write.offer.id);
+  }
+
+  /** A number sent while the offer was still up; to put it up again is another matter. */
+  #mayHaveMissedEnding({ offer, status }: OfferWrite): boolean {
+    if (offer.status !== 'ENDED' || offer.endedAt === null || status === 'ACTIVE') return false;
+    return this.#clock.now() - offer.endedAt < this.#settings().judgeGraceMs;
   }
 
   #harms(write: OfferWrite, reason: string | null): HarmKind[] {

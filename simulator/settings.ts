@@ -70,8 +70,8 @@ const settingsSchema = z.strictObject({
   /** Taken off the true stock before a write is judged; `buffers` by seller id goes before `buffer`. */
   buffer: count,
   buffers: z.record(z.string(), count),
-  /** A write is judged by the highest truth of this many ms back: it may have been on its way when the truth fell. */
-  truthGraceMs: ms,
+  /** A write is judged by what was true up to this many ms ago: it may have been on its way when stock or offer changed. */
+  judgeGraceMs: ms,
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
@@ -121,7 +121,7 @@ export const FAST_SETTINGS: Settings = {
   failedEditWeight: 1,
   buffer: 0,
   buffers: {},
-  truthGraceMs: 0,
+  judgeGraceMs: 0,
 };
 
 /** Delays of the size that Allegro shows. */

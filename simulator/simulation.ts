@@ -52,7 +52,7 @@ export function createSimulation(initial: Settings): Simulation {
   catalogue.onChange((offer, before) => events.noteChange(offer, before));
   const lifecycle = new Lifecycle(catalogue, clock, settings);
   const truth = new Truth(clock, settings);
-  const judge = new Judge(truth, report);
+  const judge = new Judge({ truth, report, clock, settings });
   const operations = new Operations(clock, settings, report);
   const sellerLimits = new SellerLimits(settings);
   const tokens = new Tokens(clock, settings);

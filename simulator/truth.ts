@@ -35,7 +35,7 @@ export class Truth {
       return;
     }
     const now = this.#clock.now();
-    known.past = known.past.filter(({ until }) => until >= now - this.#settings().truthGraceMs);
+    known.past = known.past.filter(({ until }) => until >= now - this.#settings().judgeGraceMs);
     known.past.push({ quantity: known.quantity, until: now });
     known.quantity = quantity;
   }
@@ -64,7 +64,7 @@ export class Truth {
     if (!known) return undefined;
     const settings = this.#settings();
     const buffer = settings.buffers[sellerId] ?? settings.buffer;
-    const since = this.#clock.now() - settings.truthGraceMs;
+    const since = this.#clock.now() - settings.judgeGraceMs;
     const recent = known.past.filter(({ until }) => until > since).map(({ quantity }) => quantity);
     const quantities = [known.quantity, ...recent].map((quantity) => Math.max(0, quantity - buffer));
     return { least: Math.min(...quantities), most: Math.max(...quantities) };

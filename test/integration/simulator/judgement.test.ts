@@ -96,7 +96,7 @@ describe('harmful', () => {
   });
 
   it('a write that was on its way when the truth fell is forgiven within the grace time', async () => {
-    await scene.admin.changeSettings({ truthGraceMs: 10_000 });
+    await scene.admin.changeSettings({ judgeGraceMs: 10_000 });
     const { id } = await scene.offer();
     await scene.admin.setTruth({ skus: { 'MUG-1': 2 } });
     await scene.patch(id, stock(5));
@@ -104,6 +104,21 @@ describe('harmful', () => {
     await scene.admin.advanceClock(10_001);
     await scene.patch(id, stock(5));
     expect(await harms()).toEqual({ above_truth: 1 });
+  });
+
+  it('a number that was on its way when somebody ended the offer is forgiven within the grace time, putting it up is not', async () => {
+    await scene.admin.changeSettings({ judgeGraceMs: 10_000 });
+    const { id } = await scene.offer();
+    await scene.admin.editOffer(id, { status: 'ENDED' });
+    await scene.patch(id, stock(4));
+    expect(await harms()).toEqual({});
+    await scene.admin.advanceClock(10_001);
+    await scene.patch(id, stock(3));
+    expect(await harms()).toEqual({ never_touch: 1 });
+    const other = await scene.offer();
+    await scene.admin.editOffer(other.id, { status: 'ENDED' });
+    await scene.patch(other.id, ACTIVATE);
+    expect(await harms()).toEqual({ never_touch: 2, reactivated_without_reason: 1 });
   });
 
   it('an ending of our own may be undone, somebody else’s ending after it may not', async () => {

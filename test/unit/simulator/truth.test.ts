@@ -34,7 +34,7 @@ describe('Truth', () => {
   });
 
   it('lets earlier numbers count for the grace time, from when they changed', () => {
-    configure({ truthGraceMs: 1000 });
+    configure({ judgeGraceMs: 1000 });
     truth.set('MUG', 9);
     clock.advance(5000);
     truth.set('MUG', 4);
