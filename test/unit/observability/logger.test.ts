@@ -88,6 +88,15 @@ describe('an HTTP error that holds the request with its Authorization header', (
     for (const secret of secrets) expect(log.output()).not.toContain(secret);
   });
 
+  test('is reduced to what a person needs: no options, headers or body, whatever they hold', async () => {
+    const log = aLog();
+    const error = await aHttpError();
+
+    log.logger.error({ err: error, error, deep: [{ error }] });
+
+    expect(log.output()).not.toMatch(/"(options|headers|response|request|body|form)"|authorization/i);
+  });
+
   test('still says what failed', async () => {
     const log = aLog();
 
