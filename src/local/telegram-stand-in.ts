@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { z } from 'zod';
+
+/** A message as it was sent to the chat. */
+export interface SentMessage {
+  readonly chatId: string;
+  /** Telegram's HTML. */
+  readonly html: string;
+  readonly at: Date;
+}
+
+/** A local server that plays api.telegram.org for one bot: it takes every message and keeps it. */
+export interface TelegramStandIn {
+  /** What the worker is configured with. */
+  readonly env: Readonly<Record<string, string>>;
+  /** In the order of their arrival. */
+  readonly messages: readonly SentMessage[];
+  stop(): Promise<void>;
+}
+
+const BOT_TOKEN = '123456789:local-stand-in-token';
+const CHAT_ID = '-1001234567890';
+
+const requestSchema = z.object({ chat_id: z.string(), text: z.string() });
+
+export async function startTelegramStandIn(): Promise<TelegramStandIn> {
+  const messages: SentMessage[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const isKnown = request.url === `/bot${BOT_TOKEN}/sendMessage`;
+      const parsed = requestSchema.safeParse(jsonOf(Buffer.concat(chunks).toString('utf8')));
+      if (isKnown && parsed.success) {
+        messages.push({ chatId: parsed.data.chat_id, html: parsed.data.text, at: new Date() });
+      }
+      const isTaken = isKnown && parsed.success;
+      const answer = isTaken ? { ok: true, result: { message_id: messages.length } } : { ok: false, error_code: 400 };
+      response.writeHead(isTaken ? 200 : 400, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    env: {
+      TELEGRAM_API_URL: `http://127.0.0.1:${port}`,
+      TELEGRAM_BOT_TOKEN: BOT_TOKEN,
+      ALLEGRO_ERROR_NOTIFICATION_CHAT_ID: CHAT_ID,
+    },
+    messages,
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
