@@ -40,8 +40,12 @@ const BOOKKEEPING_SLOTS = 50;
 const CACHED_WORKFLOWS = 300;
 /** A batch ends the request it is at well within this. */
 const SHUTDOWN_GRACE = '20 seconds';
-/** Made by `npm run build`; without it the sources are bundled at the start. */
-const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
+/**
+ * `npm run build` puts it beside the compiled worker. From the sources there is none and they are bundled at the start,
+ * unless the one who starts many workers (tests, the bench) has bundled them before and names the file.
+ */
+const WORKFLOW_BUNDLE =
+  process.env['WORKFLOW_BUNDLE'] ?? fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 
 /** Runs the workers of both task queues until SIGTERM or Ctrl-C, then stops gracefully. */
 async function main(): Promise<void> {
