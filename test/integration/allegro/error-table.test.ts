@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { FaultRule } from '../../../simulator/faults.js';
-import { ERROR_TABLE, findErrorRule, type AnswerKind, type ErrorRule } from '../../../src/allegro/errors.js';
+import { ERROR_TABLE, type AnswerKind, type ErrorRule } from '../../../src/allegro/error-table.js';
+import { findErrorRule } from '../../../src/allegro/errors.js';
 import type { Allegro } from '../../../src/allegro/marketplace.js';
 import { SyncError } from '../../../src/domain/errors.js';
 import type { OfferId } from '../../../src/domain/ids.js';

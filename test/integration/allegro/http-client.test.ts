@@ -1,19 +1,11 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { createHttpClient, type HttpClientOptions, type HttpRequest } from '../../../src/allegro/http-client.js';
 import { SyncError } from '../../../src/domain/errors.js';
 import type { Call } from '../../../src/domain/marketplace.js';
-import { LimiterUnavailable, type RateLimiter } from '../../../src/rate-limit/limiter.js';
-import {
-  errorOf,
-  eventually,
-  newCommandId,
-  setUpAllegro,
-  USER_AGENT,
-  type AllegroUnderTest,
-} from './allegro-under-test.js';
+import { LimiterUnavailable } from '../../../src/rate-limit/limiter.js';
+import { errorOf, eventually, setUpAllegro, type AllegroUnderTest } from './allegro-under-test.js';
+import { clientFor, openLimiter, request, serve } from './client-parts.js';
 
 let under: AllegroUnderTest;
 let call: Call;
@@ -22,70 +14,8 @@ beforeAll(async () => {
   under = await setUpAllegro();
   call = await under.logIn();
 });
-afterEach(async () => {
-  under.stop.isOn = false;
-  await under.admin.removeFaults();
-});
+afterEach(() => under.admin.removeFaults());
 afterAll(() => under.close());
-
-const SECRET = 'a-token-that-must-not-be-seen';
-
-/** A limiter that grants everything at once, and keeps what it was asked. */
-function openLimiter(changes: Partial<RateLimiter> = {}) {
-  const asked: Parameters<RateLimiter['acquire']>[] = [];
-  const penalised: Parameters<RateLimiter['penalise']>[] = [];
-  const limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered'> = {
-    acquire: (...args) => {
-      asked.push(args);
-      return Promise.resolve({ kind: 'granted', waitMs: 0, probe: false, isFresh: () => true });
-    },
-    peek: () => Promise.resolve({ waitMs: 0, scope: null }),
-    penalise: (...args) => {
-      penalised.push(args);
-      return Promise.resolve();
-    },
-    answered: () => Promise.resolve(),
-    ...changes,
-  };
-  return { limiter, asked, penalised };
-}
-
-/** A server that answers as told, for what the simulator cannot do. */
-async function serve(answer: Parameters<typeof createServer>[1]): Promise<{ url: string; server: Server }> {
-  const server = createServer(answer);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address: AddressInfo | string | null = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return { url: `http://127.0.0.1:${address.port}`, server };
-}
-
-function clientFor(url: string, changes: Partial<HttpClientOptions> = {}) {
-  return createHttpClient({
-    apiUrl: url,
-    authUrl: url,
-    userAgent: USER_AGENT,
-    limiter: openLimiter().limiter,
-    stopSwitch: { isStopped: () => Promise.resolve(false) },
-    ...changes,
-  });
-}
-
-function request(changes: Partial<HttpRequest> = {}): HttpRequest {
-  return {
-    operation: 'testCall',
-    kind: 'account_read',
-    method: 'GET',
-    host: 'api',
-    route: '/me',
-    path: '/me',
-    headers: { authorization: `Bearer ${SECRET}` },
-    quotas: [{ scope: 'app', limit: 9000, windowMs: 60_000, weight: 1, maxWeight: 1 }],
-    call: { accountId: null, priority: 'scheduled' },
-    timeoutMs: 1000,
-    maxBytes: 10_000,
-    ...changes,
-  };
-}
 
 describe('every request', () => {
   test('carries our User-Agent, OAuth included', async () => {
@@ -262,65 +192,6 @@ describe('a 429', () => {
   });
 });
 
-describe('the stop switch', () => {
-  test('lets nothing be written, by no route, and everything be read', async () => {
-    const offerId = await under.offer({ available: 5 });
-    under.stop.isOn = true;
-    const { marketplace } = under.another();
-    const command = { commandId: newCommandId(), quantity: 1, offerIds: [offerId] };
-    const { lastRequest } = await under.admin.journal();
-
-    await errorOf(marketplace.writeOffer(call, offerId, { kind: 'quantity', quantity: 9 }), 'WritesStopped');
-    await errorOf(marketplace.writeOffer(call, offerId, { kind: 'zero' }), 'WritesStopped');
-    await errorOf(marketplace.submitQuantityCommand(call, command), 'WritesStopped');
-    await errorOf(marketplace.submitEndCommand(call, command), 'WritesStopped');
-    expect(await marketplace.readAvailable(call, offerId)).toBe(5);
-
-    const { entries } = await under.admin.journal({ since: lastRequest });
-    expect(entries.map(({ method }) => method)).toEqual(['GET']);
-  });
-
-  test('is obeyed within 5 s of being thrown, also by a process that has just written', async () => {
-    const offerId = await under.offer({ available: 5 });
-    const { marketplace } = under.another();
-    await marketplace.writeOffer(call, offerId, { kind: 'quantity', quantity: 6 });
-
-    under.stop.isOn = true;
-    const thrownAt = Date.now();
-    let quantity = 6;
-    await eventually(async () => {
-      quantity += 1;
-      const answer = await marketplace
-        .writeOffer(call, offerId, { kind: 'quantity', quantity })
-        .catch((error: unknown) => error);
-      return answer instanceof SyncError && answer.type === 'WritesStopped';
-    }, 'writes stop');
-
-    expect(Date.now() - thrownAt).toBeLessThan(5000);
-  });
-
-  test('is asked again after the permit was waited for', async () => {
-    const offerId = await under.offer();
-    const { limiter } = openLimiter({
-      acquire: async () => {
-        under.stop.isOn = true;
-        await new Promise((resolve) => setTimeout(resolve, 2100));
-        return { kind: 'granted', waitMs: 2100, probe: false, isFresh: () => true };
-      },
-    });
-    const { marketplace } = under.another({ limiter });
-
-    await errorOf(marketplace.writeOffer(call, offerId, { kind: 'quantity', quantity: 9 }), 'WritesStopped');
-  });
-
-  test('that cannot be read lets nothing be written', async () => {
-    const offerId = await under.offer();
-    const { marketplace } = under.another({ stopSwitch: { isStopped: () => Promise.reject(new Error('gone')) } });
-
-    await errorOf(marketplace.writeOffer(call, offerId, { kind: 'quantity', quantity: 9 }), 'DependencyUnavailable');
-  });
-});
-
 describe('what goes wrong on the way', () => {
   test('a silent server is given up: unknown for a write, unavailable for a read', async () => {
     const { url, server } = await serve(() => undefined);
@@ -370,6 +241,17 @@ describe('what goes wrong on the way', () => {
 
     expect(error.message).toContain('longer than expected');
     expect(sent).toBeLessThan(100_000_000);
+    server.closeAllConnections();
+    server.close();
+  });
+
+  test('a small body that unpacks to a long one is refused too', async () => {
+    const bomb = gzipSync(Buffer.alloc(50_000_000));
+    const { url, server } = await serve((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb);
+    });
+
+    await errorOf(clientFor(url).send(request({ timeoutMs: 10_000, maxBytes: 1_000_000 })), 'InvalidAnswer');
     server.closeAllConnections();
     server.close();
   });

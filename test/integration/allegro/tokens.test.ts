@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { inspect } from 'node:util';
-import { toAccountId, toSellerId } from '../../../src/domain/ids.js';
+import { toAccountId } from '../../../src/domain/ids.js';
 import type { Call } from '../../../src/domain/marketplace.js';
 import type { StoredTokens, TokenStore } from '../../../src/domain/token-store.js';
 import { SyncError } from '../../../src/domain/errors.js';
@@ -326,70 +326,6 @@ describe('a refused refresh', () => {
     expect(shown).not.toContain(accessToken);
     const paused = (await readAccount(under.db, call.accountId))?.pausedReason;
     expect(paused).not.toContain(refreshToken.slice(0, 40));
-  });
-});
-
-describe('the right shop', () => {
-  test('the first use of a token binds the account to its seller', async () => {
-    const seller = newSeller();
-    const call = await under.logIn(seller);
-
-    await list(call);
-
-    expect(await under.store.readSeller(call.accountId)).toBe(seller);
-    expect((await stored(call)).isSellerChecked).toBe(true);
-  });
-
-  test('it is asked once, also over refreshes and processes', async () => {
-    const seller = newSeller();
-    const call = await under.logIn(seller, 60_000);
-    await list(call);
-    await list(call, under.another());
-
-    const { entries } = await under.admin.journal({ limit: 100_000 });
-    expect(entries.filter((entry) => entry.route === '/me' && entry.sellerId === seller)).toHaveLength(1);
-  });
-
-  test('a token of another seller is refused, and nothing is read or written with it', async () => {
-    const call = await under.logIn(newSeller());
-    await list(call);
-    const otherSeller = newSeller();
-    const other = await under.admin.issueTokens({ sellerId: otherSeller });
-    const { generation } = await stored(call);
-    await under.store.replace(call.accountId, generation, {
-      ...other,
-      accessExpiresAt: new Date(Date.now() + 3_600_000),
-    });
-    const offerId = await under.offer({ sellerId: otherSeller });
-    const fresh = under.another();
-
-    const error = await errorOf(
-      fresh.marketplace.writeOffer(call, offerId, { kind: 'quantity', quantity: 1 }),
-      'AccountRefused',
-    );
-
-    expect(error.message).toContain(otherSeller);
-    const { entries } = await under.admin.journal({ limit: 100_000 });
-    expect(entries.filter((entry) => entry.sellerId === otherSeller).map(({ route }) => route)).toEqual(['/me']);
-  });
-
-  test('a seller who is connected already is refused for a second account', async () => {
-    const seller = newSeller();
-    const first = await under.logIn(seller);
-    await list(first);
-    const second = await under.logIn(seller);
-
-    const error = await errorOf(list(second), 'AccountRefused');
-
-    expect(error.message).toContain(`already connected as account "${first.accountId}"`);
-    expect(await under.store.readSeller(second.accountId)).toBeNull();
-  });
-
-  test('identify tells whose shop it is', async () => {
-    const seller = newSeller();
-    const call = await under.logIn(seller);
-
-    expect(await under.allegro.marketplace.identify(call)).toMatchObject({ sellerId: toSellerId(seller) });
   });
 });
 

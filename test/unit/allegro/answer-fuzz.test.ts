@@ -14,7 +14,7 @@ import type { TokenStore } from '../../../src/domain/token-store.js';
 import { createRandom, mutateField, mutateText, pick } from './mutations.js';
 
 /** `FUZZ_CASES` mutated answers, from the seed `FUZZ_SEED`: the same seed gives the same answers. */
-const CASES = Number(process.env['FUZZ_CASES'] ?? 5000);
+const CASES = Number(process.env['FUZZ_CASES'] ?? 3000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
 
 const ACCESS_TOKEN = 'eyJhbGciOiJSUzI1NiJ9.eyJ1c2VyX25hbWUiOiI3In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg';

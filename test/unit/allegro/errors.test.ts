@@ -1,11 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import {
-  answerError,
-  ERROR_TABLE,
-  findErrorRule,
-  transportError,
-  type AnswerKind,
-} from '../../../src/allegro/errors.js';
+import { ERROR_TABLE, type AnswerKind } from '../../../src/allegro/error-table.js';
+import { answerError, findErrorRule, transportError } from '../../../src/allegro/errors.js';
 import { SYNC_ERROR_TYPES } from '../../../src/domain/errors.js';
 
 const KINDS: readonly AnswerKind[] = [
