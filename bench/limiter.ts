@@ -11,6 +11,7 @@ import { startRedis } from '../src/local/start-redis.js';
 import { startTemporal } from '../src/local/start-temporal.js';
 import { realSystem, type Print } from '../src/local/system.js';
 import { senderTaskSchema, type LimiterName } from './limiter/messages.js';
+import { measureCapacity } from './limiter/capacity.js';
 import { runLimiter } from './limiter/run.js';
 import { summarise, toMarkdown, type Row } from './limiter/table.js';
 
@@ -53,11 +54,18 @@ async function report(settings: Parameters<typeof runLimiter>[1]): Promise<void>
     else rows.push(row);
     print(toMarkdown(rows.slice(-1)));
   }
+  const capacity = await measureCapacity(settings.redisUrl);
   const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.versions.node}`;
   await mkdir(RESULTS, { recursive: true });
-  const result = { at: new Date().toISOString(), machine, seconds, limit: LIMIT, rows };
+  const result = { at: new Date().toISOString(), machine, seconds, limit: LIMIT, rows, capacity };
   await writeFile(new URL('limiter.json', RESULTS), `${JSON.stringify(result, null, 2)}\n`);
-  process.stdout.write(`${machine}; ${seconds} s each, ${LIMIT} requests per 60 s\n\n${toMarkdown(rows)}\n`);
+  process.stdout.write(`${machine}; ${seconds} s each, ${LIMIT} requests per 60 s\n\n${toMarkdown(rows)}\n\n`);
+  for (const { quotas, cpuMicrosPerPermit, permitsPerCoreSecond } of capacity) {
+    const cost = `${cpuMicrosPerPermit.toFixed(0)} µs of CPU`;
+    process.stdout.write(
+      `A permit of ${quotas} quota(s): ${cost}, ${permitsPerCoreSecond.toFixed(0)} a second on one core\n`,
+    );
+  }
 }
 
 async function measure(limiter: LimiterName, settings: Parameters<typeof runLimiter>[1]): Promise<Row> {
