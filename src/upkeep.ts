@@ -1,6 +1,7 @@
 import type { Logger } from './observability/logger.js';
 import type { Metrics } from './observability/metrics.js';
 import { judgeSyncHealth } from './observability/sync-health.js';
+import { remindOfOpenProblems } from './notifications/remind.js';
 import { tellOver, tellProblem } from './notifications/tell.js';
 import { readAccountFreshness } from './storage/account-freshness.js';
 import type { Db } from './storage/database.js';
@@ -25,9 +26,11 @@ const SILENCE = 'NoCompleteRun';
  */
 export function startUpkeep(services: UpkeepServices): { stop(): Promise<void> } {
   let isStopping = false;
+  // A check is no repetition of the problem: each process says it once per silence.
+  const silent = new Set<string>();
   let round = Promise.resolve();
   const timer = setInterval(() => {
-    round = round.then(() => (isStopping ? undefined : keepUp(services)));
+    round = round.then(() => (isStopping ? undefined : keepUp(services, silent)));
   }, EVERY_MS);
   return {
     async stop() {
@@ -38,10 +41,11 @@ export function startUpkeep(services: UpkeepServices): { stop(): Promise<void> }
   };
 }
 
-async function keepUp(services: UpkeepServices): Promise<void> {
+async function keepUp(services: UpkeepServices, silent: Set<string>): Promise<void> {
   const { db, metrics, logger } = services;
   try {
-    const stale = await tellSilence(services);
+    await tellSilence(services, silent);
+    await remindOfOpenProblems(db);
     await services.deliverMessages();
     const [outbox, incidents, stop] = await Promise.all([
       readOutboxState(db),
@@ -53,7 +57,7 @@ async function keepUp(services: UpkeepServices): Promise<void> {
       'open_incidents',
       Object.values(incidents).reduce((sum, count) => sum + count, 0),
     );
-    metrics.setGauge('stale_accounts', stale);
+    metrics.setGauge('stale_accounts', silent.size);
     metrics.setGauge('is_stopped', stop.isStopped ? 1 : 0);
   } catch (error) {
     logger.warn({ err: error, event: 'allegro_sync_upkeep_failed' }, 'upkeep could not be done; it is tried again');
@@ -61,29 +65,29 @@ async function keepUp(services: UpkeepServices): Promise<void> {
 }
 
 /** Tells of live accounts without a complete run within two intervals, and of those that have one again. */
-async function tellSilence({ db, scheduleSeconds }: UpkeepServices): Promise<number> {
+async function tellSilence({ db, scheduleSeconds }: UpkeepServices, silent: Set<string>): Promise<void> {
   const accounts = await readAccountFreshness(db);
   const names = new Map(accounts.map(({ accountId, name }) => [accountId, name]));
   const health = judgeSyncHealth(accounts, { now: new Date(), intervalSeconds: scheduleSeconds });
-  let stale = 0;
   for (const { accountId, state, lastCompleteAt } of health) {
     const account = { accountId, accountName: names.get(accountId) ?? accountId };
     if (state !== 'stale') {
       await db
         .transaction()
         .execute((trx) => tellOver(trx, { account, filter: { classes: [SILENCE], offerIds: null } }));
-      continue;
+      silent.delete(accountId);
+    } else if (!silent.has(accountId)) {
+      await db.transaction().execute((trx) =>
+        tellProblem(trx, {
+          account,
+          class: SILENCE,
+          title: 'No complete run within two intervals',
+          details: `The last run that saw every offer of this account began: ${lastCompleteAt ?? 'never'}.`,
+          action: 'allegro-stock-sync status',
+        }),
+      );
+      silent.add(accountId);
     }
-    stale += 1;
-    await db.transaction().execute((trx) =>
-      tellProblem(trx, {
-        account,
-        class: SILENCE,
-        title: 'No complete run within two intervals',
-        details: `The last run that saw every offer of this account began ${lastCompleteAt ?? 'never'}.`,
-        action: 'allegro-stock-sync status',
-      }),
-    );
   }
-  return stale;
+  for (const accountId of silent) if (!names.has(accountId)) silent.delete(accountId);
 }

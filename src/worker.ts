@@ -11,10 +11,9 @@ import type { RequestReport } from './allegro/http-client.js';
 import { createAllegro } from './allegro/marketplace.js';
 import { ConfigurationError, configuredSecrets, readConfig, type Config } from './config.js';
 import { loadLocalEnv } from './env-file.js';
+import { createConfiguredNotifier } from './notifications/configured-notifier.js';
 import { deliverOutbox } from './notifications/deliver.js';
 import { createLogNotifier } from './notifications/log-notifier.js';
-import type { Notifier } from './notifications/notifier.js';
-import { createTelegramNotifier } from './notifications/telegram.js';
 import { startHttpServer } from './observability/http-server.js';
 import { createLogger, type Logger } from './observability/logger.js';
 import { createMetrics, type Metrics } from './observability/metrics.js';
@@ -74,7 +73,7 @@ async function main(): Promise<void> {
     stopSwitch: { isStopped: async () => (await readStopSwitch(db)).isStopped },
     onRequest: (report) => recordRequest(report, { logger, metrics, requests }),
   });
-  const notifier = createNotifier(config, logger);
+  const notifier = createConfiguredNotifier(config.notifications) ?? createLogNotifier(logger);
   const deliverMessages = () => deliverOutbox({ db, notifier, logger });
   const services: ActivityServices = {
     db,
@@ -204,10 +203,6 @@ async function createWorkers(
       maxConcurrentActivityTaskExecutions: MARKETPLACE_SLOTS,
     }),
   ]);
-}
-
-function createNotifier({ notifications }: Config, logger: Logger): Notifier {
-  return notifications.telegram === null ? createLogNotifier(logger) : createTelegramNotifier(notifications.telegram);
 }
 
 /** Every request to the marketplace: counted for its run, measured, logged. */
