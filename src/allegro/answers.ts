@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SyncError, type ErrorFacts } from '../domain/errors.js';
-import { isOfferId, toOfferId } from '../domain/ids.js';
+import { isOfferId, toOfferId, toSku } from '../domain/ids.js';
 
 /**
  * The shapes of Allegro's answers: only what is used, unknown fields tolerated, with the nulls that the tutorials show
@@ -20,23 +20,43 @@ const endedBy = z
   .enum(['USER', 'ADMIN', 'EXPIRATION', 'EMPTY_STOCK', 'PRODUCT_DETACHMENT', 'ERROR', 'UNKNOWN'])
   .or(z.string().transform(() => 'UNKNOWN' as const));
 
-export const listingSchema = z.object({
-  offers: z
-    .array(
-      z.object({
-        id: offerId,
-        name: z.string().nullish(),
-        sellingMode: z.object({ format }),
-        stock: z.object({ available: pieces, sold: pieces }),
-        publication: z.object({ status, endedAt: timeOrNull }),
-        external,
-        // Required: an offer in Allegro's own warehouse must not be taken for one of ours.
-        isFulfillment: z.boolean(),
-      }),
-    )
-    .max(1000),
-  totalCount: pieces,
-});
+/**
+ * A row of the listing. Drafts and what is not sold at a fixed price are never written to, and may lack what only the
+ * others need: one unfinished draft must not hide a whole page.
+ */
+const listingRow = z
+  .object({
+    id: offerId,
+    name: z.string().nullish(),
+    sellingMode: z.object({ format: format.nullish() }).nullish(),
+    stock: z.object({ available: pieces.nullish(), sold: pieces.nullish() }).nullish(),
+    publication: z.object({ status, endedAt: timeOrNull }),
+    external,
+    isFulfillment: z.boolean().nullish(),
+  })
+  .transform((row, context) => {
+    const isDraft = row.publication.status === 'INACTIVE';
+    const given = row.sellingMode?.format;
+    const isNeverWritten = isDraft || (given != null && given !== 'BUY_NOW');
+    function required<Value>(value: Value | null | undefined, otherwise: Value, path: string[]): Value {
+      if (value == null && !isNeverWritten) context.addIssue({ code: 'custom', path, message: 'it is missing' });
+      return value ?? otherwise;
+    }
+    return {
+      offerId: row.id,
+      sku: toSku(row.external?.id),
+      name: row.name ?? '',
+      format: required(given, 'OTHER' as const, ['sellingMode', 'format']),
+      status: row.publication.status,
+      available: required(row.stock?.available, 0, ['stock', 'available']),
+      sold: required(row.stock?.sold, 0, ['stock', 'sold']),
+      endedAt: row.publication.endedAt,
+      // An offer in Allegro's own warehouse must not be taken for one of ours.
+      isFulfillment: required(row.isFulfillment, false, ['isFulfillment']),
+    };
+  });
+
+export const listingSchema = z.object({ offers: z.array(listingRow).max(1000), totalCount: pieces });
 
 export const productOfferSchema = z.object({
   id: offerId,

@@ -61,21 +61,7 @@ export function createOffers({ session, quotas, apiUrl }: OffersOptions): Offers
       accepts: [200],
     };
     const answer = await session.send(call, request);
-    const listing = session.parse(listingSchema, request, answer);
-    return {
-      totalCount: listing.totalCount,
-      offers: listing.offers.map((row) => ({
-        offerId: row.id,
-        sku: toSku(row.external?.id),
-        name: row.name ?? '',
-        format: row.sellingMode.format,
-        status: row.publication.status,
-        available: row.stock.available,
-        sold: row.stock.sold,
-        endedAt: row.publication.endedAt,
-        isFulfillment: row.isFulfillment,
-      })),
-    };
+    return session.parse(listingSchema, request, answer);
   }
 
   /** All pages of one query; rows that a moving set shows twice count once. */

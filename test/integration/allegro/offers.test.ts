@@ -103,6 +103,43 @@ describe('listing', () => {
   });
 });
 
+describe('a row that lacks its stock', () => {
+  const listingWith = async (seller: string, paths: readonly string[]) => {
+    const own = await under.logIn(seller);
+    for (const path of paths) {
+      await under.admin.plantFault({
+        match: { route: '/sale/offers', sellerId: seller, times: 1 },
+        fault: { kind: 'wrongTypes', path, value: null },
+      });
+    }
+    return under.allegro.marketplace.listOffers(own, { offset: 0, limit: 10 });
+  };
+
+  test('is read when it is a draft, so that it hides no other offer', async () => {
+    await under.offer({ sellerId: '44000130', status: 'INACTIVE' });
+
+    const page = await listingWith('44000130', ['offers.0.stock']);
+
+    expect(page.offers).toMatchObject([{ status: 'INACTIVE', available: 0, sold: 0 }]);
+  });
+
+  test('is read when it is an advertisement', async () => {
+    await under.offer({ sellerId: '44000131', format: 'ADVERTISEMENT' });
+
+    const page = await listingWith('44000131', ['offers.0.stock.available']);
+
+    expect(page.offers).toMatchObject([{ format: 'ADVERTISEMENT', available: 0 }]);
+  });
+
+  test('is refused when it could be written to', async () => {
+    await under.offer({ sellerId: '44000132' });
+
+    const error = await errorOf(listingWith('44000132', ['offers.0.stock']), 'InvalidAnswer');
+
+    expect(error.message).toContain('field "offers.0.stock.available" of Allegro\'s answer: it is missing.');
+  });
+});
+
 describe('finding by SKU', () => {
   test('all offers of a SKU are found, over all pages, each once', async () => {
     const seller = '44000110';
