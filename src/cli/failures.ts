@@ -13,7 +13,7 @@ export class CommandFailed extends Error {
 
 /** The text of anything thrown; a group of connection errors has no message of its own. */
 export function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
-  if (error instanceof Error) return error.message;
-  return String(error);
+  if (typeof error !== 'object' || error === null) return String(error);
+  if ('errors' in error && Array.isArray(error.errors)) return error.errors.map(messageOf).join('; ');
+  return 'message' in error && typeof error.message === 'string' ? error.message : 'unknown error';
 }

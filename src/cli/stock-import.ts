@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { importStock, type StockImport } from '../storage/stock.js';
 import { addCommand, type CommandContext, type RunCommand } from './command.js';
-import { CommandFailed, UsageError, type ExitStatus } from './failures.js';
+import { CommandFailed, messageOf, UsageError, type ExitStatus } from './failures.js';
 import { flag, warehouse } from './inputs.js';
 import { readStockFile, StockFileError } from './stock-file.js';
 import type { BadRow, CheckedStock } from './stock-rows.js';
@@ -72,9 +72,14 @@ async function readFile(input: ImportInput): Promise<CheckedStock> {
   } catch (error) {
     if (error instanceof StockFileError)
       throw new CommandFailed(`${input.file}: ${error.message}. Nothing is written.`);
-    if (error instanceof Error && 'syscall' in error) throw new UsageError(`<file>: ${error.message}`);
+    if (isSystemError(error)) throw new UsageError(`<file>: ${messageOf(error)}`);
     throw error;
   }
+}
+
+/** The file cannot be opened or read. */
+function isSystemError(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'syscall' in error;
 }
 
 /** Where it cannot be known what is missing from the file, nothing goes to 0. */

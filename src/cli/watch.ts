@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { accountProgressQuery, syncAccountId, TASK_QUEUE } from '../workflows/api.js';
 import type { ProgressView } from './progress.js';
 import type { TemporalService } from './services.js';
@@ -51,7 +52,7 @@ export function watchRuns(temporal: TemporalService, view: ProgressView): Watch 
     while (!stopped.signal.aborted) {
       await Promise.all([...accounts].map(showProgress));
       await checkWorker().catch(() => undefined);
-      await pause(POLL_MS, stopped.signal);
+      await sleep(POLL_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
     }
   }
 
@@ -79,16 +80,5 @@ export async function hasWorker({ client, connection, namespace }: TemporalServi
   return pollers.some(({ lastAccessTime }) => {
     const seconds = Number(lastAccessTime?.seconds ?? 0);
     return Date.now() - seconds * 1000 < POLLER_FRESH_MS;
-  });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    if (signal.aborted) resolve();
   });
 }
