@@ -209,13 +209,18 @@ describe('the refresh lock', () => {
   test('lost while it is waited for is DependencyUnavailable', async () => {
     const accountId = await newAccount();
     let release: () => void = () => undefined;
-    const held = store.withRefreshLock(
-      accountId,
-      () =>
-        new Promise<void>((resolve) => {
-          release = resolve;
-        }),
-    );
+    let held: Promise<void> = Promise.resolve();
+    // The lock is held before the other one asks for it.
+    await new Promise<void>((entered) => {
+      held = store.withRefreshLock(
+        accountId,
+        () =>
+          new Promise<void>((resolve) => {
+            release = resolve;
+            entered();
+          }),
+      );
+    });
     const waiting = typeOf(store.withRefreshLock(accountId, () => Promise.resolve()));
 
     await cutOff('token refresh', 'advisory');
