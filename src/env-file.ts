@@ -32,7 +32,13 @@ export function loadLocalEnv(environment: NodeJS.ProcessEnv = process.env, file 
   } catch {
     return;
   }
+  const isSet = (name: string): boolean => (environment[name] ?? '') !== '';
+  // Settings of a real application and of the simulator must not be mixed.
+  const hasOwnAllegro = Object.keys(environment).some(
+    (name) => name.startsWith('ALLEGRO_') && isSet(name) && !name.startsWith('ALLEGRO_SYNC_'),
+  );
   for (const [name, value] of Object.entries(parseEnvFile(text))) {
-    if ((environment[name] ?? '') === '') environment[name] = value;
+    if (name.startsWith('ALLEGRO_') && hasOwnAllegro) continue;
+    if (!isSet(name)) environment[name] = value;
   }
 }

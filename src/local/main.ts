@@ -14,6 +14,15 @@ const LOCAL_DIRECTORY = resolve(process.argv[2] ?? dirname(LOCAL_ENV_FILE));
 const DATA_DIRECTORY = join(LOCAL_DIRECTORY, 'data');
 const ENV_FILE = join(LOCAL_DIRECTORY, 'env');
 
+/** `npm run simulator` at its usual port. Whoever sets ALLEGRO_… variables of a real application gets none of these. */
+const SIMULATED_ALLEGRO = {
+  ALLEGRO_API_URL: 'http://127.0.0.1:8080',
+  ALLEGRO_AUTH_URL: 'http://127.0.0.1:8080',
+  ALLEGRO_CLIENT_ID: 'local-client',
+  ALLEGRO_CLIENT_SECRET: 'local-client-secret',
+  ALLEGRO_USER_AGENT: 'allegro-stock-sync/0.1.0 (+https://example.org/allegro-stock-sync)',
+};
+
 function print(line: string): void {
   console.log(line);
 }
@@ -25,6 +34,7 @@ async function writeEnvFile(stack: LocalStack): Promise<void> {
     TEMPORAL_NAMESPACE: stack.temporalNamespace,
     DATABASE_URL: stack.databaseUrl,
     REDIS_URL: stack.redisUrl,
+    ...SIMULATED_ALLEGRO,
     TOKEN_ENCRYPTION_KEY: process.env['TOKEN_ENCRYPTION_KEY'] ?? (await readOrMakeEncryptionKey(LOCAL_DIRECTORY)),
   });
   await writeFile(`${ENV_FILE}.new`, text, { mode: 0o600 });
