@@ -91,11 +91,11 @@ export interface Application {
   /** The alerts that arrived at the stand-in for Telegram. */
   readonly alerts: readonly SentMessage[];
   /** One more worker, ready for work. */
-  startWorker(): Promise<WorkerProcess>;
+  readonly startWorker: () => Promise<WorkerProcess>;
   /** Runs one command line of the client in this process. */
-  runClient(args: readonly string[], options?: ClientOptions): Promise<ClientRun>;
+  readonly runClient: (args: readonly string[], options?: ClientOptions) => Promise<ClientRun>;
   /** Adds an account `shop-N` for each seller of the simulator, logged in. @throws Error when the client refuses */
-  connectAccounts(mode: 'preview' | 'live'): Promise<ConnectedAccount[]>;
+  readonly connectAccounts: (mode: 'preview' | 'live') => Promise<ConnectedAccount[]>;
   /** Stops what was started here. May be called twice. */
   stop(): Promise<void>;
 }
