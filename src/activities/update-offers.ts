@@ -22,6 +22,8 @@ const SENDS_AT_ONCE = 5;
 const OUTAGE_AFTER = 8;
 /** Longest that a batch waits for writes that were answered `accepted`; what is left is asked for later. */
 const POLL_FOR_MS = 60_000;
+/** Allegro asks for 5 s; a shorter wish is not followed below this, a longer one not above. */
+const SHORTEST_POLL_PAUSE_MS = 250;
 const LONGEST_POLL_PAUSE_MS = 5_000;
 
 export interface UpdateOfferBatchInput {
@@ -107,7 +109,8 @@ async function pollAll(
   const poll = async (index: number, change: OfferChange, first: Attempt): Promise<void> => {
     let attempt = first;
     while (attempt.kind === 'accepted' && Date.now() < deadline) {
-      await pause(Math.min(attempt.pollInMs, LONGEST_POLL_PAUSE_MS), scope.call.signal);
+      const pauseMs = Math.min(Math.max(attempt.pollInMs, SHORTEST_POLL_PAUSE_MS), LONGEST_POLL_PAUSE_MS);
+      await pause(pauseMs, scope.call.signal);
       const accepted = attempt;
       attempt = await limit(() => pollOperation(services, scope, change, accepted));
     }
