@@ -133,6 +133,7 @@ async function startSender(task: SenderTask): Promise<Sender> {
     if (news.kind === 'ended') ended(news);
   });
   const failed = new Promise<never>((_resolve, reject) => {
+    child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`a sender ended with exit status ${code ?? 'none'}`)));
   });
   failed.catch(() => undefined);

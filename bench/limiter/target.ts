@@ -33,6 +33,8 @@ const server = createServer((request, response) => {
   setTimeout(() => response.end(), ANSWER_MS);
 });
 
+// A connection that is closed while idle could be closed under a request that is just being sent.
+server.keepAliveTimeout = 600_000;
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();
   process.stdout.write(`${JSON.stringify({ port: typeof address === 'object' ? address?.port : 0 })}\n`);

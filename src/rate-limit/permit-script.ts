@@ -50,8 +50,9 @@ for i = 2, #KEYS do
   local at = 6 + (i - 2) * 5
   local q = { key = KEYS[i], limit = tonumber(ARGV[at + 1]), window = tonumber(ARGV[at + 2]),
     weight = tonumber(ARGV[at + 3]), largest = tonumber(ARGV[at + 4]), counted = ARGV[at + 5] == '1' }
-  local h = redis.call('HMGET', q.key, 'next', 'blocked', 'probe', 'assumed', 'assumed_until')
+  local h = redis.call('HMGET', q.key, 'next', 'blocked', 'probe', 'assumed', 'assumed_until', 'sum')
   q.next, q.blocked, q.probe = tonumber(h[1]) or 0, tonumber(h[2]) or 0, tonumber(h[3]) or 0
+  q.sum = tonumber(h[6])
   q.assumed, q.assumedUntil = tonumber(h[4]) or q.limit, tonumber(h[5]) or 0
   if q.assumedUntil <= now or q.assumed > q.limit then q.assumed = q.limit end
   q.unit = (q.window + JITTER) / math.max(1, q.assumed - q.largest + 1)
@@ -88,12 +89,15 @@ local function spend(q, time, weight)
   return field, int(number) .. ':' .. int(weight)
 end
 
--- When a counted quota has room for the weight: when enough of the oldest buckets have left the window.
+-- When a counted quota has room for the weight: when enough of the oldest buckets have left the window. The sum is what
+-- was found at the last look and given since: while even that leaves room, the buckets need no look.
 local function roomAt(q, time)
-  local total, found = spentSince(q, time - q.window - JITTER)
+  if q.sum and q.sum + q.weight <= q.assumed then return time end
+  local total, found = spentSince(q, now - q.window - JITTER)
+  q.sum = total
   for _, bucket in ipairs(found) do
     if total + q.weight <= q.assumed then break end
-    total, time = total - bucket.weight, (bucket.number + 1) * q.bucket + q.window + JITTER
+    total, time = total - bucket.weight, math.max(time, (bucket.number + 1) * q.bucket + q.window + JITTER)
   end
   return time
 end
@@ -146,7 +150,8 @@ if operation == 'take' then -- first: how far ahead a slot may lie (µs)
         if q.probe == 0 then probe, q.probe = 1, now + PROBE_PATIENCE else q.blocked, q.probe = 0, 0 end
         keep(q, 'blocked', int(q.blocked), 'probe', int(q.probe))
       end
-      keep(q, 'next', int(q.slot + math.ceil(q.weight * q.unit)), field, entry)
+      if q.counted then keep(q, 'sum', int(q.sum + q.weight), field, entry)
+      else keep(q, 'next', int(q.slot + math.ceil(q.weight * q.unit)), field, entry) end
     end
     answer[3] = '1'
     reply({ sendAt() - now, sendAt() - quotas[1].slot, probe })
@@ -191,6 +196,7 @@ elseif operation == 'restore' then -- first: block left (µs); second: 'age:weig
     for age, weight in string.gmatch(second, '(%d+):(%d+)') do
       keep(q, spend(q, now - tonumber(age), tonumber(weight)))
     end
+    redis.call('HDEL', q.key, 'sum')
     if first > 0 then
       q.blocked = math.max(q.blocked, now + first)
       keep(q, 'blocked', int(q.blocked))
