@@ -32,7 +32,7 @@ export function errorAnswer(status: number, code: string, message: string, path:
   return errorsAnswer(status, apiError(code, message, path));
 }
 
-/** OAuth's shape, which the API host uses for 401 too (facts §12). */
+/** OAuth's shape, which the API host uses for 401 too, whatever its document declares. */
 export function authErrorAnswer(status: number, error: string, description: string): Answer {
   return {
     status,

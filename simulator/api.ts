@@ -140,7 +140,7 @@ function me(seller: Seller): Answer {
   });
 }
 
-/** The single offer of old is answered 403 (facts §5.1), the rest 404. */
+/** The single offer of old is answered 403 (allegro-api #13455), the rest 404. */
 function unknownRoute(simulation: Simulation, { method, path }: ApiRequest): Answer {
   simulation.report.noteMistake('unknown_route', `${method} ${path}`);
   if (/^\/sale\/offers\/[^/]+$/.test(path)) return errorAnswer(403, 'AccessDeniedException', 'Access is denied');

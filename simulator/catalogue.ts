@@ -120,7 +120,7 @@ export class Catalogue {
     this.change(offer, { status: 'ACTIVE', endedBy: null, endedByApi: false, endedAt: null, startedAt }, cause);
   }
 
-  /** Whether an offer answers 404: archived by hand, or ended 60 days ago (facts §5.2). */
+  /** Whether an offer answers 404: archived by hand, or ended 60 days ago (offer tutorial). */
   isArchived(offer: Offer): boolean {
     if (offer.archived) return true;
     return offer.status === 'ENDED' && offer.endedAt !== null && this.#clock.now() - offer.endedAt > ARCHIVED_AFTER_MS;

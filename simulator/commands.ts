@@ -55,7 +55,7 @@ export function tooManyRequests(): Answer {
   );
 }
 
-/** Commands of one type: registered at once, processed later, reported for seven days (facts §6). */
+/** Commands of one type: registered at once, processed later, reported for seven days (allegro-api #3451). */
 export class Commands {
   readonly #commands = new Map<string, Command>();
   readonly #parts: CommandsParts;

@@ -70,7 +70,7 @@ export class EventFeeds {
     this.#orderEvents.clear();
   }
 
-  /** To be called after each change of an offer; only offers that are or were up are told of (facts §7.1). */
+  /** To be called after each change of an offer; only offers that are or were up are told of (the API document). */
   noteChange(offer: Offer, before: IndexedState): void {
     const wasUp = before.status === 'ACTIVE' || before.status === 'ACTIVATING';
     const isUp = offer.status === 'ACTIVE' || offer.status === 'ACTIVATING';

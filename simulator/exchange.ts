@@ -11,7 +11,7 @@ import { matchRoute, routeTemplate } from './routes.js';
 import type { Simulation } from './simulation.js';
 import type { TokenCheck } from './tokens.js';
 
-/** `Name/1.2.3 (+https://…)`: required of every request since July 2026 (facts §1). */
+/** `Name/1.2.3 (+https://…)`: required of every request since July 2026 (allegro-api #13126, #13271). */
 const USER_AGENT = /^[A-Za-z0-9][\w.-]*\/\d+(\.\d+)* \(\+https?:\/\/[^\s()]+\)$/;
 /** z of the 99th percentile: turns p50 and p99 into the shape of a log-normal distribution. */
 const Z99 = 2.326;

@@ -3,7 +3,7 @@ import type { Clock } from './clock.js';
 import type { Offer } from './offer.js';
 import type { Settings } from './settings.js';
 
-/** An active offer holds at most so many pieces, the sold ones counted in (facts §5.5). */
+/** An active offer holds at most so many pieces, the sold ones counted in (allegro-api #5385). */
 export const MOST_PIECES = 99_999;
 
 /** What becomes of offers after a change: endings that follow a zero, and the republishing that follows an ending. */
@@ -39,7 +39,7 @@ export class Lifecycle {
     if (isUp(offer)) this.#catalogue.end(offer, 'USER', cause);
   }
 
-  /** Autorenewal: the initial number under a new id, however many were sold (facts §5.4). */
+  /** Autorenewal: the initial number under a new id, however many were sold (allegro-api #12434, #5321). */
   #relist(offer: Offer): void {
     const relisted = this.#catalogue.add(
       offer.sellerId,

@@ -25,7 +25,7 @@ export interface ClientReport {
 
 /**
  * The limit per Client ID: so many requests in any window, over all sellers. Who exceeds it is blocked for a while,
- * and each request sent into the block starts the block anew (facts §3).
+ * and each request sent into the block starts the block anew (allegro-api #3454, #6754).
  */
 export class ApplicationLimit {
   readonly #clients = new Map<string, ClientState>();

@@ -38,14 +38,14 @@ function nameJson(offer: Offer, hash: number): string {
   return `${NAME_STARTS[(hash % GOODS.length) * TRAITS.length + ((hash >>> 8) % TRAITS.length)] ?? '"'}${offer.id.slice(-6)}"`;
 }
 
-/** Whether this row shows the nulls of facts §12: every third offer where only some do. */
+/** Whether this row shows the nulls that the offer tutorial shows and the API document does not allow: every third offer where only some do. */
 export function showsNulls(offer: Offer, nulls: 'none' | 'some' | 'all'): boolean {
   return nulls === 'all' || (nulls === 'some' && hashText(offer.id) % 3 === 0);
 }
 
 /**
  * A row of `GET /sale/offers` as JSON text: written by hand, since a page has 1000 of them and must take a few milliseconds.
- * `endedBy` and `republish` are not in it (facts §4).
+ * `endedBy` and `republish` are not in it (allegro-api #8675).
  */
 export function listingRow(offer: Offer, shown: IndexedState, withNulls: boolean): string {
   const hash = hashText(offer.id);

@@ -7,7 +7,7 @@ export type OfferStatus = (typeof OFFER_STATUSES)[number];
 export type OfferFormat = (typeof OFFER_FORMATS)[number];
 export type EndingReason = (typeof ENDING_REASONS)[number];
 
-/** Why every edit of an offer is refused, as whole-offer validation does (facts §5.2). */
+/** Why every edit of an offer is refused, as whole-offer validation does (allegro-api #4830, #5236). */
 export interface Rejection {
   readonly code: string;
   readonly message: string;

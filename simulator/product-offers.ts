@@ -86,7 +86,7 @@ export class ProductOffers {
     const isEnding = edit.status === 'ENDED';
     if (rejection?.mode !== 'async') {
       const errors = refusals(offer, edit);
-      // With status ENDED the offer is ended even if the rest of the edit fails (facts §9.3).
+      // With status ENDED the offer is ended even if the rest of the edit fails (offer tutorial).
       if (errors.length > 0 && !(isEnding && isUp(offer) && rejection?.endings !== true))
         return errorsAnswer(422, ...errors);
     }

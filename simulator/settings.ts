@@ -6,7 +6,7 @@ const ms = z.number().min(0);
 const count = z.int().min(0);
 const windowSchema = z.strictObject({ perMinute: count.nullable(), perHour: count.nullable() });
 
-/** Limits per seller and resource, in the order of the facts' table; null switches a bound off. */
+/** Limits per seller and resource, as Allegro has told them (allegro-api #12700, #9983, #11160, the API document); null switches a bound off. */
 const sellerLimitsSchema = z.strictObject({
   offerEdits: windowSchema,
   offerReads: windowSchema,

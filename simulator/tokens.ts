@@ -50,7 +50,7 @@ export type RefreshResult =
   | { readonly kind: 'renewed'; readonly pair: TokenPair; readonly sellerId: string }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** Sessions and their tokens: rotation on refresh, 60 s of grace for the used refresh token, 20 sessions a seller (facts §2.2). */
+/** Sessions and their tokens: rotation on refresh, 60 s of grace for the used refresh token, 20 sessions a seller (authorization tutorial, allegro-api #4136, #9045, #7290). */
 export class Tokens {
   readonly #clock: Clock;
   readonly #settings: () => Settings;

@@ -169,6 +169,17 @@ describe('what goes wrong', () => {
   });
 });
 
+describe('latency', () => {
+  it('lies between arrival and answer, and a planted fault keeps it', async () => {
+    await scene.admin.changeSettings({ latency: { p50Ms: 40, p99Ms: 40 } });
+    await plant({ kind: 'html' }, { nth: 2 });
+    expect([await me(), await me()]).toEqual([200, 503]);
+    const { entries } = await scene.admin.journal();
+    // Timers may fire a millisecond early.
+    expect(entries.map(({ durationMs }) => durationMs > 36)).toEqual([true, true]);
+  });
+});
+
 describe('where it goes wrong', () => {
   it('by route, with and without its method', async () => {
     await plant({ kind: 'html' }, { route: 'GET /sale/offers' });

@@ -58,6 +58,13 @@ describe('the limit per Client ID', () => {
     expect(await statuses(1)).toEqual([200]);
   });
 
+  it('starts counting afresh after a block, however short', async () => {
+    await scene.admin.changeSettings({ applicationLimit: { blockMs: 1000 } });
+    await statuses(6);
+    await scene.admin.advanceClock(1001);
+    expect(await statuses(5)).toEqual([200, 200, 200, 200, 200]);
+  });
+
   it('does not concern other clients', async () => {
     await statuses(6);
     const other = await scene.admin.issueTokens({ sellerId: SELLER, clientId: 'other-app' });
