@@ -5,7 +5,7 @@ import { CommandFailed } from './failures.js';
 import { nothing } from './inputs.js';
 
 export const ALERTS_TO_LOG =
-  'no chat is configured (ALLEGRO_ERROR_NOTIFICATION_CHAT_ID): alerts go to the log of the worker only';
+  'no chat is configured (ALLEGRO_ERROR_NOTIFICATION_CHAT_ID or ALERT_WEBHOOK_URL): alerts go to the log of the worker only';
 
 export function registerAlerts(program: Command, runCommand: RunCommand): void {
   const group = addGroup(program, { name: 'alerts', summary: 'messages to a person', example: 'alerts test' });

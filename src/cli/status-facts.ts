@@ -1,4 +1,5 @@
 import { createQuotas } from '../allegro/quotas.js';
+import { judgeSyncHealth, type AccountHealth } from '../observability/sync-health.js';
 import type { ScopeUsage } from '../rate-limit/limiter.js';
 import { readSchedule, type ScheduleState } from '../schedule.js';
 import { listAccounts, type AccountRecord } from '../storage/accounts.js';
@@ -17,7 +18,8 @@ export interface Unavailable {
 
 export interface AccountStatus extends AccountRecord {
   readonly lastRun: RunReport | null;
-  /** Since the last run that saw every offer, or since the account went live; null: never live. */
+  readonly health: AccountHealth['state'];
+  /** Since the last run that saw every offer; null: there was none. */
   readonly completeAgeSeconds: number | null;
 }
 
@@ -38,7 +40,7 @@ export function isUnavailable(part: object): part is Unavailable {
 }
 
 /** The database must answer; what else is away is told as such. */
-export async function gatherStatus(services: Services, now: Date): Promise<StatusFacts> {
+export async function gatherStatus(services: Services, now = new Date()): Promise<StatusFacts> {
   const db = await services.database();
   const [schedule, limiter, stopSwitch, accounts, runs, openIncidents, waiting, sharedSkus] = await Promise.all([
     orUnavailable(() => readScheduleAndWorker(services)),
@@ -59,7 +61,8 @@ export async function gatherStatus(services: Services, now: Date): Promise<Statu
     accounts: accounts.map((account) => ({
       ...account,
       lastRun: runs.find(({ accountId }) => accountId === account.accountId) ?? null,
-      completeAgeSeconds: completeAgeSeconds(account, now),
+      health: healthOf(account, now, services.config('sync').scheduleSeconds),
+      completeAgeSeconds: ageSeconds(account.lastCompleteAt, now),
     })),
     alerts: { destination: services.notifier()?.destination ?? null, ...waiting },
   };
@@ -84,7 +87,12 @@ async function orUnavailable<Part>(read: () => Promise<Part>): Promise<Part | Un
   }
 }
 
-function completeAgeSeconds({ lastCompleteAt, liveSince }: AccountRecord, now: Date): number | null {
-  const since = lastCompleteAt ?? liveSince;
+function healthOf(account: AccountRecord, now: Date, intervalSeconds: number): AccountHealth['state'] {
+  const isPaused = account.pausedReason !== null;
+  const [health] = judgeSyncHealth([{ ...account, isPaused }], { now, intervalSeconds });
+  return health?.state ?? 'stale';
+}
+
+function ageSeconds(since: Date | null, now: Date): number | null {
   return since === null ? null : Math.max(0, Math.round((now.getTime() - since.getTime()) / 1000));
 }

@@ -19,9 +19,8 @@ export function registerStatus(program: Command, runCommand: RunCommand): void {
     input: nothing,
     needs: ['database', 'temporal', 'redis', 'allegro', 'sync', 'notifications'],
     run: async (_input, { services, output }) => {
-      const { scheduleSeconds } = services.config('sync');
-      const facts = await gatherStatus(services, new Date());
-      const problems = findProblems(facts, scheduleSeconds);
+      const facts = await gatherStatus(services);
+      const problems = findProblems(facts);
       showStatus(facts, problems, output);
       output.json({ isWell: problems.length === 0, problems, ...facts });
       return problems.length === 0 ? 0 : 1;
@@ -30,7 +29,7 @@ export function registerStatus(program: Command, runCommand: RunCommand): void {
 }
 
 /** What a person should look at, one sentence each. */
-export function findProblems(facts: StatusFacts, intervalSeconds: number): string[] {
+export function findProblems(facts: StatusFacts): string[] {
   const { schedule, stopSwitch, limiter, openIncidents, alerts } = facts;
   const problems: string[] = [];
   if (stopSwitch.isStopped) {
@@ -44,7 +43,7 @@ export function findProblems(facts: StatusFacts, intervalSeconds: number): strin
     if (!schedule.hasWorker) problems.push('no worker polls the task queue: npm run worker');
   }
   if (isUnavailable(limiter)) problems.push(limiter.unavailable);
-  for (const account of facts.accounts) problems.push(...accountProblems(account, intervalSeconds));
+  for (const account of facts.accounts) problems.push(...accountProblems(account));
   if (openIncidents.length > 0) problems.push(`${openIncidents.length} open incidents: allegro-stock-sync incidents`);
   if (alerts.waiting > 0) {
     problems.push(
@@ -54,12 +53,14 @@ export function findProblems(facts: StatusFacts, intervalSeconds: number): strin
   return problems;
 }
 
-function accountProblems(account: AccountStatus, intervalSeconds: number): string[] {
-  const { accountId, pausedReason, mode, lastRun, completeAgeSeconds } = account;
+function accountProblems(account: AccountStatus): string[] {
+  const { accountId, pausedReason, health, lastRun, completeAgeSeconds } = account;
   if (pausedReason !== null) return [`${accountId} is paused: ${pausedReason}`];
   const problems: string[] = [];
-  if (mode === 'live' && completeAgeSeconds !== null && completeAgeSeconds > 2 * intervalSeconds) {
-    problems.push(`${accountId}: no complete run for ${describeAge(completeAgeSeconds)}`);
+  if (health === 'stale') {
+    const last =
+      completeAgeSeconds === null ? 'there was none yet' : `the last was ${describeAge(completeAgeSeconds)} ago`;
+    problems.push(`${accountId}: no complete run within two intervals; ${last}`);
   }
   if (lastRun !== null && lastRun.outcome !== null && lastRun.outcome !== 'in_sync') {
     const failure = lastRun.failure === null ? '' : `: ${lastRun.failure.message}`;
@@ -124,7 +125,7 @@ function accountRow(account: AccountStatus, { colors }: Output): string[] {
     lastRun === null ? '-' : colorOutcome(lastRun.outcome ?? 'at work', colors),
     String(lastRun?.seen ?? '-'),
     buckets.map(([bucket, count]) => `${bucket} ${count}`).join(', ') || '-',
-    account.lastCompleteAt === null || completeAgeSeconds === null ? 'never' : `${describeAge(completeAgeSeconds)} ago`,
+    completeAgeSeconds === null ? 'never' : `${describeAge(completeAgeSeconds)} ago`,
   ];
 }
 
