@@ -102,16 +102,14 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
     }
     if (run.mode === 'live') {
       progress.phase = 'writing';
-      await untilFirstFailure(() =>
-        writeChanges(run, {
-          patience,
-          priority,
-          awaitPermit: () => awaitPermit(run.runId),
-          onPhase: (phase) => (progress.phase = phase),
-          onSettled: (count) => (progress.settled += count),
-          continueLater: () => continueRun({ ...run, isScanned: true, cursor: { position: 0 } }),
-        }),
-      );
+      await writeChanges(run, {
+        patience,
+        priority,
+        awaitPermit: () => awaitPermit(run.runId),
+        onPhase: (phase) => (progress.phase = phase),
+        onSettled: (count) => (progress.settled += count),
+        continueLater: () => continueRun({ ...run, isScanned: true, cursor: { position: 0 } }),
+      });
     }
     return { end: 'done', failure: null };
   }
@@ -183,17 +181,6 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
     }
     progress.phase = 'done';
     return result;
-  }
-}
-
-/** Runs work that goes several ways at once; when one of them fails, the others are stopped before it goes on. */
-async function untilFirstFailure(work: () => Promise<void>): Promise<void> {
-  const scope = new CancellationScope();
-  try {
-    await scope.run(work);
-  } catch (error) {
-    scope.cancel();
-    throw error;
   }
 }
 

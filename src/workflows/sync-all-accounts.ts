@@ -2,6 +2,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   ApplicationFailure,
   CancellationScope,
+  ChildWorkflowCancellationType,
   ChildWorkflowFailure,
   isCancellation,
   ParentClosePolicy,
@@ -77,7 +78,11 @@ export async function syncAllAccounts(input: SyncAllAccountsInput): Promise<Sync
     loadAccounts.executeWithOptions({ summary: 'accounts to sync' }, [{ accountIds: input.accountIds ?? null }]),
   ));
   let isTimeUp = false;
-  const timer = new CancellationScope();
+  // Not cancelled with the run: that would end the wait for the children before they are told to stop.
+  const timer = new CancellationScope({
+    cancellable: true,
+    parent: new CancellationScope({ cancellable: false }),
+  });
   const timeUp = timer
     .run(() => sleep(waitMs, { summary: 'latest return' }))
     .then(() => {
@@ -114,6 +119,8 @@ export async function syncAllAccounts(input: SyncAllAccountsInput): Promise<Sync
           },
         ],
         parentClosePolicy: ParentClosePolicy.ABANDON,
+        // A run that is cancelled ends when its accounts have been told so; they close by themselves.
+        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_REQUESTED,
         workflowRunTimeout: CHILD_RUN_TIMEOUT,
         staticSummary: `${account.name}: ${input.preview === true ? 'preview' : account.mode}`,
         typedSearchAttributes: [

@@ -19,6 +19,7 @@ export interface Patience {
 export async function untilAnswered<Result>(patience: Patience, activity: () => Promise<Result>): Promise<Result> {
   let pauseMs = FIRST_PAUSE_MS;
   for (;;) {
+    if (Date.now() > patience.deadline) throw deadlineExceeded('nothing more is asked for');
     try {
       return await activity();
     } catch (error) {
@@ -33,12 +34,14 @@ export async function untilAnswered<Result>(patience: Patience, activity: () => 
 /** A durable sleep that shows what it waits for and never outlasts the deadline. */
 export async function sleepWithin(patience: Patience, ms: number, summary: string): Promise<void> {
   const until = Date.now() + ms;
-  if (until > patience.deadline) {
-    throw ApplicationFailure.nonRetryable(`the deadline of the run is over (${summary})`, 'DeadlineExceeded');
-  }
+  if (until > patience.deadline) throw deadlineExceeded(summary);
   patience.onWait?.(until);
   await sleep(ms, { summary });
   patience.onWait?.(null);
+}
+
+function deadlineExceeded(at: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`the deadline of the run is over (${at})`, 'DeadlineExceeded');
 }
 
 function waitAfter(error: unknown, pauseMs: number): { ms: number; why: string } | null {

@@ -1,10 +1,10 @@
-import { proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import { isCancellation, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Activities, MarketplaceActivities } from '../activities/index.js';
 import type { OfferId } from '../domain/ids.js';
 import type { ContinuedRun, SyncPhase } from './api.js';
 import { BOOKKEEPING, offerOptions, phaseOptions } from './retry-policies.js';
 import { failureOf, sleepWithin, untilAnswered, type Patience } from './until-answered.js';
-import { runInWindow } from './window.js';
+import { runInWindow, runTogether } from './window.js';
 
 /** Batches of one account at work: more would only queue for the same permits. */
 const BATCHES_AT_ONCE = 4;
@@ -29,7 +29,15 @@ export interface WriteContext {
  * Sends the planned changes of a run, most dangerous first: commands and batches of up to 50, one attempt each; an
  * offer that needs another attempt gets `updateOfferStock` with its declared retries while the rest goes on.
  */
-export async function writeChanges(run: Omit<ContinuedRun, 'cursor'>, context: WriteContext): Promise<void> {
+export function writeChanges(run: Omit<ContinuedRun, 'cursor'>, context: WriteContext): Promise<void> {
+  return runTogether((start) => sendAll(run, context, start));
+}
+
+async function sendAll(
+  run: Omit<ContinuedRun, 'cursor'>,
+  context: WriteContext,
+  start: (job: () => Promise<void>) => Promise<void>,
+): Promise<void> {
   const { patience, priority } = context;
   const { runId, settings } = run;
   const { planWrites, rejectOffer } = proxyActivities<Activities>(BOOKKEEPING);
@@ -87,10 +95,7 @@ export async function writeChanges(run: Omit<ContinuedRun, 'cursor'>, context: W
       const first = waiting.shift();
       if (first === undefined) return;
       lanes += 1;
-      const lane = retryLane(first);
-      // A lane that fails is awaited later; until then its failure must not count as unhandled.
-      lane.catch(() => undefined);
-      retries.push(lane);
+      retries.push(start(() => retryLane(first)));
     }
   }
 
@@ -113,6 +118,7 @@ export async function writeChanges(run: Omit<ContinuedRun, 'cursor'>, context: W
         ]),
       );
     } catch (error) {
+      if (isCancellation(error)) throw error;
       const failure = failureOf(error);
       if (!isOfOneOffer(failure.class)) throw error;
       await untilAnswered(patience, () =>
