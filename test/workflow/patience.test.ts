@@ -94,12 +94,21 @@ test.concurrent(
   },
 );
 
+test.concurrent('after its deadline a run asks for nothing more: it is counted and told', async () => {
+  const { handle } = await bed.startAccount({}, { deadlineAt: new Date(Date.now() - 1000).toISOString() });
+
+  const result = await handle.result();
+
+  expect(result).toMatchObject({ outcome: 'failed', failure: { class: 'DeadlineExceeded' } });
+  expect(await readOrder(handle)).toEqual(['closeRun', 'notify']);
+});
+
 test.concurrent(
-  'a deadline that has passed while a part is away fails the run, which is still counted and told',
+  'a deadline that comes while a part is away fails the run, which is still counted and told',
   async () => {
     const { handle } = await bed.startAccount(
       { scanOffers: () => Promise.reject(failure('DependencyUnavailable')) },
-      { deadlineAt: new Date(Date.now() - 1000).toISOString() },
+      { deadlineAt: new Date(Date.now() + 6_000).toISOString() },
     );
 
     const result = await handle.result();

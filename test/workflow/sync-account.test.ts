@@ -127,21 +127,23 @@ test.concurrent(
 );
 
 test.concurrent('at most four batches of an account are at work at the same time', async () => {
-  let atWork = 0;
-  let most = 0;
+  let begun = 0;
   const { handle } = await bed.startAccount({
     planWrites: plansOnce([aPhase({ batches: [1, 2, 3, 4, 5, 6, 7, 8, 9] })]),
     updateOfferBatch: async () => {
-      atWork += 1;
-      most = Math.max(most, atWork);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      atWork -= 1;
+      begun += 1;
+      await until('four batches are at work', () => Promise.resolve(begun >= 4), 8_000);
       return { retry: [], settled: 50 };
     },
   });
   await handle.result();
 
-  expect(most).toBe(4);
+  const batches = await readActivities(handle, 'updateOfferBatch');
+
+  const atWork = batches.map(
+    ({ scheduledAt: now }) => batches.filter((other) => other.scheduledAt <= now && other.endedAt > now).length,
+  );
+  expect(Math.max(...atWork)).toBe(4);
 });
 
 test.concurrent('what was sent back to the plan is planned again, until nothing is left', async () => {
