@@ -100,7 +100,7 @@ export function registerChanges(program: Command, runCommand: RunCommand): void 
       if (changes.length === 0) output.print('Never differed: nothing was planned or written.');
       else
         output.table(
-          ['time', 'account', 'offer', 'sku', 'state', 'stock', 'attempts', 'why, answer', 'run'],
+          ['time', 'account', 'offer', 'sku', 'bucket', 'stock', 'attempts', 'why, answer', 'run'],
           changes.map(toHistoryRow),
         );
       output.json(changes);
@@ -158,7 +158,7 @@ function toHistoryRow(change: ChangeRecord): string[] {
     change.accountId,
     change.offerId,
     change.sku ?? '-',
-    change.state,
+    change.bucket,
     describeStock(change),
     String(change.attempts),
     `${describeReason(change)}${trace}`,

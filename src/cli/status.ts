@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { BUCKETS } from '../domain/buckets.js';
 import { addCommand, type RunCommand } from './command.js';
 import { ALERTS_TO_LOG } from './alerts.js';
 import { nothing } from './inputs.js';
@@ -117,14 +118,17 @@ function showStatus(facts: StatusFacts, problems: readonly string[], output: Out
 
 function accountRow(account: AccountStatus, { colors }: Output): string[] {
   const { lastRun, completeAgeSeconds } = account;
-  const buckets = Object.entries(lastRun?.buckets ?? {}).filter(([, count]) => count > 0);
+  const buckets = BUCKETS.flatMap((bucket) => {
+    const count = lastRun?.buckets?.[bucket] ?? 0;
+    return count === 0 ? [] : [`${bucket} ${count}`];
+  });
   return [
     account.accountId,
     account.mode,
     lastRun?.startedAt.toISOString() ?? 'never',
     lastRun === null ? '-' : colorOutcome(lastRun.outcome ?? 'at work', colors),
     String(lastRun?.seen ?? '-'),
-    buckets.map(([bucket, count]) => `${bucket} ${count}`).join(', ') || '-',
+    buckets.join(', ') || '-',
     completeAgeSeconds === null ? 'never' : `${describeAge(completeAgeSeconds)} ago`,
   ];
 }

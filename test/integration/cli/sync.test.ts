@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { z } from 'zod';
 import { toAccountId } from '../../../src/domain/ids.js';
-import { addAccount } from '../../../src/storage/accounts.js';
+import { addAccount, readAccount } from '../../../src/storage/accounts.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { setStock } from '../../../src/storage/stock.js';
 import { BUCKETS } from '../../../src/domain/buckets.js';
@@ -209,6 +209,18 @@ describe('sync of all accounts', () => {
     await busy.acted();
     expect(ran.status).toBe(0);
   });
+});
+
+test('an account is removed in mid-run: its run is cancelled and has ended before its rows go', async () => {
+  const accountId = toAccountId('slow-to-remove');
+  await addAccount(db, { accountId, name: 'Slow' });
+  await sync(['--account', accountId, '--detach']);
+  const env = { ...temporal.env, DATABASE_URL: database.url };
+  const ran = await runClient(env, ['accounts', 'remove', accountId]);
+  expect(ran).toMatchObject({ status: 0 });
+  expect(ran.stderr).toContain('Its run has ended.');
+  expect((await run(accountId).describe()).status.name).toBe('CANCELLED');
+  expect(await readAccount(db, accountId)).toBeNull();
 });
 
 test('sync of all accounts waits for such a run that is at work, and then runs', async () => {
