@@ -109,10 +109,12 @@ async function main(): Promise<void> {
     readAccounts: () => readAccountFreshness(db),
     scheduleSeconds: config.sync.scheduleSeconds,
   });
+  // From here on a signal is theirs: ready is what can also be stopped.
+  const running = Promise.all(workers.map((worker) => worker.run()));
   logger.info({ event: 'allegro_sync_ready', http: http.url, notifier: notifier.destination }, 'worker is ready');
 
   try {
-    await Promise.all(workers.map((worker) => worker.run()));
+    await running;
   } finally {
     await http.close();
     await upkeep.stop();
