@@ -107,20 +107,8 @@ async function sendAll(
   }
 
   async function retryOffer(offerId: OfferId): Promise<void> {
-    const maxAttempts = 1 + settings.retryCount;
-    try {
-      if (settings.retryCount > 0) {
-        await sleepWithin(patience, offerRetry.firstDelayMs, `offer ${offerId}: pause before its first retry`);
-      }
-      await untilAnswered(patience, () =>
-        updateOfferStock.executeWithOptions({ summary: `offer ${offerId}: another attempt` }, [
-          { runId, offerId, priority, maxAttempts },
-        ]),
-      );
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-      const failure = failureOf(error);
-      if (!isOfOneOffer(failure.class)) throw error;
+    const failure = await retryUntilFinal(offerId);
+    if (failure !== null) {
       await untilAnswered(patience, () =>
         rejectOffer.executeWithOptions({ summary: `offer ${offerId}: attempts used up` }, [
           { runId, offerId, errorClass: failure.class, message: failure.message },
@@ -128,6 +116,27 @@ async function sendAll(
       );
     }
     context.onSettled(1);
+  }
+
+  /** Makes the declared retries. null: the offer needs nothing more; else its attempts are used up. */
+  async function retryUntilFinal(offerId: OfferId): Promise<{ class: string; message: string } | null> {
+    // The row keeps the class and the message of the one attempt.
+    if (settings.retryCount === 0) return { class: 'OutcomeUnknown', message: 'no retry is configured' };
+    const maxAttempts = 1 + settings.retryCount;
+    try {
+      await sleepWithin(patience, offerRetry.firstDelayMs, `offer ${offerId}: pause before its first retry`);
+      await untilAnswered(patience, () =>
+        updateOfferStock.executeWithOptions({ summary: `offer ${offerId}: another attempt` }, [
+          { runId, offerId, priority, maxAttempts },
+        ]),
+      );
+      return null;
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const failure = failureOf(error);
+      if (isOfOneOffer(failure.class)) return failure;
+      throw error;
+    }
   }
 
   /** Waits for retries and commands. true: something may have been sent back to be planned again. */
