@@ -90,6 +90,18 @@ test.concurrent('the pauses of one offer double up to 300 s', async () => {
   expect(retry?.heartbeatMs).toBe(10_000);
 });
 
+test.concurrent('without declared retries an offer gets no second attempt', async () => {
+  const { handle } = await bed.startAccount({
+    openRun: anOpenRun({ settings: { retryCount: 0 } }),
+    planWrites: plansOnce([aPhase({ batches: [1] })]),
+    updateOfferBatch: () => Promise.resolve({ retry: [OFFER], settled: 49 }),
+  });
+  await handle.result();
+
+  expect(await readActivities(handle, 'updateOfferStock')).toEqual([]);
+  expect(await readActivities(handle, 'rejectOffer')).toHaveLength(1);
+});
+
 test.concurrent('a lost worker and a part that is away count as no attempt in any policy', async () => {
   const { handle } = await bed.startAccount({
     planWrites: plansOnce([aPhase({ batches: [1] })]),
