@@ -100,7 +100,7 @@ export async function findUnknownSkus(db: Db, skus: readonly string[]): Promise<
 
 /**
  * Merges an import into the stock in one transaction: all of it or nothing. Rows whose number stays the same are not
- * touched, so their `updated_at` stays. 1,000,000 new rows take some 15 s on two cores.
+ * touched, so their `updated_at` stays. Of 1,000,000 rows new ones take some 15 s and changed ones 35 s, on two busy cores.
  */
 export async function importStock(db: Db, stock: StockImport): Promise<StockImportResult> {
   return db.transaction().execute(async (transaction) => {
