@@ -1,7 +1,10 @@
+import { setMaxListeners } from 'node:events';
 import { Context } from '@temporalio/activity';
 
 /** Well under the heartbeat time-out of 10 s, so that one lost heartbeat is not taken for a lost worker. */
 const HEARTBEAT_EVERY_MS = 2_000;
+/** Ten requests at once, each of which listens while it waits for room, for its permit and for its answer. */
+const MOST_LISTENERS = 50;
 
 /**
  * Runs work that may take longer than a heartbeat time-out. The signal tells it to stop between two steps: the activity
@@ -9,6 +12,8 @@ const HEARTBEAT_EVERY_MS = 2_000;
  */
 export async function withHeartbeat<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
   const context = Context.current();
+  // More than Node's default of 10, at which it warns of a leak.
+  setMaxListeners(MOST_LISTENERS, context.cancellationSignal);
   const timer = setInterval(() => context.heartbeat(), HEARTBEAT_EVERY_MS);
   try {
     return await work(context.cancellationSignal);
