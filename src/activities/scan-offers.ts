@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import type { ScanCursor } from '../workflows/api.js';
 import { decide, unbookedSaleSince, type Decision, type OfferFacts } from '../domain/decision.js';
-import { SyncError } from '../domain/errors.js';
+import { isServerError, SyncError } from '../domain/errors.js';
 import { toSku, type RunId, type Sku } from '../domain/ids.js';
 import type { Call, EndedBy, ListedOffer } from '../domain/marketplace.js';
 import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOffer } from '../storage/offers.js';
@@ -32,6 +32,10 @@ const PAGES_PER_CALL = 5;
 /** Offers asked for themselves at a time; what they told is stored before the next are asked. */
 const LOOKS_PER_CHUNK = 100;
 const LOOKS_AT_ONCE = 10;
+/** This many server errors with not one clear answer are an outage, not the offers' fault. */
+const OUTAGE_AFTER = 8;
+/** Answers that leave an offer for the next run, so that one that cannot be read does not hide all others. */
+const UNREADABLE = ['OfferNotFound', 'AccessDenied', 'InvalidAnswer'];
 
 /**
  * Reads a part of the account's offers, compares it with the stock, and stores what differs. Safe to repeat: an offer
@@ -161,10 +165,37 @@ async function lookAtOffers(
     doubtful.map((facts) => limit(() => lookAtOffer(services, scope, facts, askedAt))),
   );
   const looked = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  await recordScan(services.db, scope.run, looked);
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-  return looked;
+  const unread = results.flatMap((result, index) => {
+    const facts = doubtful[index];
+    return result.status === 'rejected' && facts !== undefined ? [{ facts, error: result.reason as unknown }] : [];
+  });
+  const isOutage = looked.length === 0 && unread.length >= OUTAGE_AFTER;
+  const left = isOutage ? [] : unread.filter(({ error }) => isUnreadable(error));
+  const scanned = [...looked, ...left.map(({ facts, error }) => leaveUnread(facts, error, askedAt))];
+  await recordScan(services.db, scope.run, scanned);
+  const failed = unread.find((one) => !left.includes(one));
+  if (failed !== undefined) throw failed.error;
+  return scanned;
+}
+
+function isUnreadable(error: unknown): boolean {
+  if (!(error instanceof SyncError)) return false;
+  return UNREADABLE.includes(error.type) || isServerError(error);
+}
+
+/** Neither compared nor concluded from: what we knew of it stays. */
+function leaveUnread(facts: OfferFacts, error: unknown, askedAt: Date): ScannedOffer {
+  const { memory } = facts;
+  const type = error instanceof SyncError ? error.type : 'unknown';
+  const scanned = toScanned(facts, { kind: 'pending', reason: `unreadable: ${type}` as const }, askedAt);
+  if (memory === null) return { ...scanned, isCertain: false };
+  return {
+    ...scanned,
+    isCertain: false,
+    known: { available: memory.knownAvailable, at: memory.knownAt },
+    unbookedSince: memory.unbookedSince,
+    unbookedStockAt: memory.unbookedStockAt,
+  };
 }
 
 async function lookAtOffer(
@@ -173,29 +204,20 @@ async function lookAtOffer(
   facts: OfferFacts,
   askedAt: Date,
 ): Promise<ScannedOffer> {
-  const { offer } = facts;
-  try {
-    // A running offer's number is cheaper to ask for than the whole offer.
-    if (offer.status === 'ACTIVE' && offer.available > 0 && facts.memory?.beforeWriteStatus == null) {
-      const available = await marketplace.readAvailable(call, offer.offerId);
-      if (available > 0) return judge({ ...facts, offer: { ...offer, available } }, null);
-    }
-    const details = await marketplace.readOffer(call, offer.offerId);
-    const { endedBy, status, available, endedAt, format } = details;
-    return judge(
-      { ...facts, offer: { ...offer, status, available, endedAt: endedAt ?? offer.endedAt, format } },
-      endedBy,
-    );
-  } catch (error) {
-    if (!(error instanceof SyncError) || !['OfferNotFound', 'AccessDenied', 'InvalidAnswer'].includes(error.type)) {
-      throw error;
-    }
-    return {
-      ...toScanned(facts, { kind: 'in_sync' }, askedAt),
-      bucket: 'pending',
-      reason: `unreadable: ${error.type}`,
-    };
+  const { offer, memory } = facts;
+  // A running offer's number is cheaper to ask for than the whole offer; it does not tell whether the offer runs.
+  const isOnlyTheNumberDoubtful = memory?.beforeWriteStatus == null && memory?.hasUnsettledWrite !== true;
+  if (offer.status === 'ACTIVE' && offer.available > 0 && isOnlyTheNumberDoubtful) {
+    const available = await marketplace.readAvailable(call, offer.offerId);
+    if (available > 0) return judge({ ...facts, offer: { ...offer, available } }, null);
   }
+  const details = await marketplace.readOffer(call, offer.offerId);
+  const { endedBy, status, available, endedAt, format, sku } = details;
+  if (sku !== offer.sku) throw new SyncError('InvalidAnswer', `offer ${offer.offerId}: the listing shows another SKU`);
+  return judge(
+    { ...facts, offer: { ...offer, status, available, endedAt: endedAt ?? offer.endedAt, format } },
+    endedBy,
+  );
 
   function judge(read: OfferFacts, endedBy: EndedBy | null): ScannedOffer {
     const decision = decide({ ...read, isRead: true, endedBy });
@@ -203,15 +225,22 @@ async function lookAtOffer(
   }
 }
 
-function toScanned(facts: OfferFacts, decision: Decision, seenAt: Date): ScannedOffer {
+type Judgement = Decision | { readonly kind: 'pending'; readonly reason: `unreadable: ${string}` };
+
+function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): ScannedOffer {
   const unbookedSince = unbookedSaleSince(facts);
+  const { offer, stock } = facts;
+  // A change of the stock that this scan has taken into account is no news to the next.
+  const knownAt = stock !== null && stock.updatedAt > seenAt ? stock.updatedAt : seenAt;
   const base = {
-    offer: facts.offer,
+    offer,
     seenAt,
+    known: { available: offer.available, at: knownAt },
+    isCertain: true,
     endedBy: null,
     unbookedSince,
-    unbookedStockAt: unbookedSince === null ? null : (facts.stock?.updatedAt ?? null),
-    hasStock: facts.stock !== null,
+    unbookedStockAt: unbookedSince === null ? null : (stock?.updatedAt ?? null),
+    hasStock: stock !== null,
     reason: null,
     change: null,
   };

@@ -1,12 +1,13 @@
 import type { Account } from '../domain/account.js';
-import { decide, type ChangeKind, type Decision } from '../domain/decision.js';
-import { CONCERNS_THE_ACCOUNT, SyncError, type SyncErrorType } from '../domain/errors.js';
+import { decide, type ChangeKind, type Decision, type OfferMemory } from '../domain/decision.js';
+import { CONCERNS_THE_ACCOUNT, isServerError, SyncError, type SyncErrorType } from '../domain/errors.js';
 import { guardEndings } from '../domain/guards.js';
-import type { Call, EndedBy, OfferStatus, OfferWrite } from '../domain/marketplace.js';
+import type { Call, Marketplace, OfferDetails, OfferWrite } from '../domain/marketplace.js';
 import type { StockLevel } from '../domain/stock.js';
 import {
   closeUnsent,
   confirmChanges,
+  holdForUnbookedSale,
   markSending,
   recordFailedAttempt,
   recordOperation,
@@ -46,7 +47,8 @@ interface PendingConfirmation {
 export async function sendChange(services: ActivityServices, scope: RunScope, change: OfferChange): Promise<Attempt> {
   try {
     if (change.operation !== null && change.valueSent !== null) {
-      const confirm = { available: change.valueSent, isEndedByStatus: false };
+      // Which of the two endings it was is not stored; taken for the one that has to be remembered.
+      const confirm = { available: change.valueSent, isEndedByStatus: change.kind === 'end' };
       return await pollOperation(services, scope, change, { operation: change.operation, confirm });
     }
     const plan = await planAttempt(services, scope, change);
@@ -107,21 +109,47 @@ async function planAttempt(
   const { db } = services;
   const stock = (await readStock(db, [change.sku])).get(change.sku) ?? null;
   const now = await readDatabaseTime(db);
-  const seen = { status: change.statusBefore, available: change.valueBefore, endedBy: change.endedBy };
+  const { sku } = change;
+  const seen = {
+    sku,
+    format: 'BUY_NOW',
+    status: change.statusBefore,
+    available: change.valueBefore,
+    endedBy: change.endedBy,
+  } as const;
   const first = decideAgain(scope.account, { change, stock, offer: seen, now });
   // An ending or a return is decided by the offer itself, and so is what an attempt without a clear answer has done.
   const mayHaveArrived = change.valueSent !== null;
   if (!mayHaveArrived && !endsOrReturns(change.kind) && !(first.kind === 'change' && endsOrReturns(first.change))) {
     return toPlan(services, scope, change, first, false);
   }
-  const offer = await services.marketplace.readOffer(callFor(scope, change.kind), change.offerId);
+  const offer = await readOfferItself(services, scope, change);
   const decision = decideAgain(scope.account, { change, stock, offer, now });
+  if (decision.kind === 'held' && stock !== null) {
+    const { available } = offer;
+    await holdForUnbookedSale(db, scope.run, change.offerId, { available, stockAt: stock.updatedAt });
+    return null;
+  }
   if (decision.kind === 'in_sync' && mayHaveArrived) {
     const confirmation = { available: offer.available, isEndedByStatus: offer.endedBy === 'USER', traceId: null };
     await confirmChanges(db, scope.run, [{ ...confirmation, offerId: change.offerId }]);
     return null;
   }
   return toPlan(services, scope, change, decision, offer.republish);
+}
+
+/** A server error for one offer is that offer's trouble: it must not stop all others. */
+async function readOfferItself(
+  { marketplace }: ActivityServices,
+  scope: RunScope,
+  change: OfferChange,
+): Promise<OfferDetails> {
+  try {
+    return await marketplace.readOffer(callFor(scope, change.kind), change.offerId);
+  } catch (error) {
+    if (!isServerError(error)) throw error;
+    throw new SyncError('OutcomeUnknown', `the offer could not be read: ${error.message}`, error.facts);
+  }
 }
 
 function endsOrReturns(kind: ChangeKind): boolean {
@@ -134,18 +162,20 @@ function decideAgain(
   input: {
     change: OfferChange;
     stock: StockLevel | null;
-    offer: { status: OfferStatus; available: number; endedBy: EndedBy | null };
+    offer: Pick<OfferDetails, 'sku' | 'format' | 'status' | 'available' | 'endedBy'>;
     now: Date;
   },
 ): Decision {
-  const { change, stock, offer } = input;
+  const { change, offer } = input;
+  // A SKU that somebody has changed meanwhile has another stock: the next run looks it up.
+  const stock = offer.sku === change.sku ? input.stock : null;
   const isSameEnding = change.statusBefore === 'ENDED' && offer.endedBy === change.endedBy;
   return decide({
     offer: {
       offerId: change.offerId,
       sku: change.sku,
       name: '',
-      format: 'BUY_NOW',
+      format: offer.format,
       status: offer.status,
       available: offer.available,
       sold: change.sold,
@@ -154,7 +184,7 @@ function decideAgain(
     },
     stock,
     settings: account,
-    memory: null,
+    memory: memoryOf(change),
     isExcluded: false,
     quarantine: null,
     isRead: true,
@@ -163,6 +193,25 @@ function decideAgain(
     now: input.now,
     unbookedSalePatienceMs: 0,
   });
+}
+
+/** What the scan has seen, and what an attempt without a clear answer may have done since. */
+function memoryOf({ valueBefore, knownAt, valueSent, sentAt }: OfferChange): OfferMemory {
+  return {
+    knownAvailable: valueBefore,
+    knownAt,
+    beforeWrite: null,
+    beforeWriteStatus: null,
+    writtenAt: null,
+    endedBy: null,
+    endedByFor: null,
+    endedByUsAt: null,
+    unbookedSince: null,
+    unbookedStockAt: null,
+    hasUnsettledWrite: valueSent !== null,
+    unsettled: valueSent === null || sentAt === null ? null : { value: valueSent, sentAt },
+    hasPendingCommand: false,
+  };
 }
 
 async function toPlan(
@@ -220,9 +269,18 @@ async function shownAfter(
   numbers: { answered: number | null; expected: number },
 ): Promise<number> {
   if (numbers.answered === numbers.expected) return numbers.expected;
-  const shown = await marketplace.readAvailable(call, change.offerId);
+  const shown = await readNumber(marketplace, call, change);
   if (shown === numbers.expected) return shown;
   throw new SyncError('OutcomeUnknown', `the write was answered as done, but the offer shows ${shown}`);
+}
+
+async function readNumber(marketplace: Marketplace, call: Call, { offerId }: OfferChange): Promise<number> {
+  try {
+    return await marketplace.readAvailable(call, offerId);
+  } catch (error) {
+    if (!isServerError(error)) throw error;
+    throw new SyncError('OutcomeUnknown', `the number could not be read: ${error.message}`, error.facts);
+  }
 }
 
 /** Which way a change takes after an error that concerns only its offer. */

@@ -49,6 +49,8 @@ export interface OfferMemory {
   readonly unbookedStockAt: Date | null;
   /** A write of an earlier run whose outcome nobody knows. */
   readonly hasUnsettledWrite: boolean;
+  /** The highest number that such a write asked for, and when it was sent last; null: none, or nothing was sent. */
+  readonly unsettled: { readonly value: number; readonly sentAt: Date } | null;
   /** A quantity command of an earlier run that is still at work there. */
   readonly hasPendingCommand: boolean;
 }
@@ -185,9 +187,22 @@ export function unbookedSaleSince(
   const { offer, stock, memory, now } = facts;
   if (memory === null || stock === null) return null;
   const hasFallen = offer.available < memory.knownAvailable;
-  const isRowUnchanged = stock.updatedAt <= memory.knownAt;
-  if (hasFallen && isRowUnchanged) return now;
+  if (hasFallen && stock.updatedAt <= memory.knownAt) return now;
+  if (mayHaveSoldAfterWrite(offer, memory, stock)) return now;
   if (memory.unbookedSince === null || memory.unbookedStockAt?.getTime() !== stock.updatedAt.getTime()) return null;
   const waitedMs = now.getTime() - memory.unbookedSince.getTime();
   return waitedMs < facts.unbookedSalePatienceMs ? memory.unbookedSince : null;
+}
+
+/**
+ * A write without a known outcome has arrived or it has not. The number from before it means that it has not; any other
+ * number below what it asked for may be what was left after it arrived and pieces were sold.
+ */
+function mayHaveSoldAfterWrite(
+  offer: ListedOffer,
+  { unsettled, knownAvailable }: OfferMemory,
+  stock: StockLevel,
+): boolean {
+  if (unsettled === null || stock.updatedAt > unsettled.sentAt) return false;
+  return offer.available < unsettled.value && offer.available !== knownAvailable;
 }

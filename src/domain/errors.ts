@@ -66,6 +66,11 @@ export class SyncError extends Error {
   }
 }
 
+/** The marketplace itself failed: for one offer that may be the offer's own trouble. */
+export function isServerError(error: unknown): error is SyncError {
+  return error instanceof SyncError && error.type === 'MarketplaceUnavailable' && (error.facts.status ?? 0) >= 500;
+}
+
 /** Classes that say nothing about the offer and use up no attempt. */
 export const NOBODYS_ANSWER: readonly SyncErrorType[] = ['RateLimited', 'DependencyUnavailable'];
 

@@ -46,9 +46,12 @@ export function toOfferId(value: string): OfferId {
   return value;
 }
 
-/** The SKU in a text, or null when nothing but white space is left: external ids match exactly after trimming. */
+/**
+ * The SKU in a text, or null when nothing but white space is left: external ids match exactly after trimming. NUL, which
+ * no stock can hold, is replaced.
+ */
 export function toSku(value: string | null | undefined): Sku | null {
-  const trimmed = value?.trim() ?? '';
+  const trimmed = value?.replaceAll('\0', '\ufffd').trim() ?? '';
   return trimmed === '' ? null : (trimmed as Sku);
 }
 

@@ -5,6 +5,7 @@ import { toOfferId, toSku, type AccountId, type OfferId, type RunId, type Sku } 
 import { toEndedBy, type EndedBy, type OfferStatus } from '../domain/marketplace.js';
 import type { Db } from './database.js';
 import type { OfferChangesTable } from './schema.js';
+import { toStoredText } from './stored-text.js';
 
 /** One differing offer of one run. */
 export interface OfferChange {
@@ -29,9 +30,16 @@ export interface OfferChange {
   readonly sold: number;
   /** Who ended the offer, as far as the scan knew. */
   readonly endedBy: EndedBy | null;
+  /** From when `valueBefore` was known. */
+  readonly knownAt: Date;
+  readonly sentAt: Date | null;
 }
 
-type ChangeRow = Selectable<OfferChangesTable> & { sold: number | null; endedBy: string | null };
+type ChangeRow = Selectable<OfferChangesTable> & {
+  sold: number | null;
+  endedBy: string | null;
+  knownAt: Date | null;
+};
 
 function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): OfferChange {
   const sku = toSku(row.sku);
@@ -52,6 +60,8 @@ function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): 
     errorClass: row.errorClass,
     sold: row.sold ?? 0,
     endedBy: row.endedBy === null ? null : toEndedBy(row.endedBy),
+    knownAt: row.knownAt ?? row.plannedAt,
+    sentAt: row.sentAt,
   };
 }
 
@@ -69,7 +79,7 @@ function changesOf(db: Db, run: Run) {
       join.onRef('o.accountId', '=', 'c.accountId').onRef('o.offerId', '=', 'c.offerId'),
     )
     .selectAll('c')
-    .select(['o.sold', 'o.endedBy'])
+    .select(['o.sold', 'o.endedBy', 'o.knownAt'])
     .where('c.runId', '=', run.runId);
 }
 
@@ -156,15 +166,20 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
           attempts = c.attempts + 1, operation = null, error_class = null, error_code = null, error_message = null,
           answer = jsonb_build_object('available', u.available, 'traceId', u.trace_id), settled_at = clock_timestamp()
         from unnest(${offerIds}::text[], ${column((row) => row.available)}::integer[],
-          ${column((row) => row.traceId)}::text[]) as u (offer_id, available, trace_id)
+          ${column((row) => row.traceId)}::text[], ${column((row) => row.isEndedByStatus)}::boolean[])
+          as u (offer_id, available, trace_id, is_ended_by_status)
         where c.run_id = ${run.runId} and c.offer_id = u.offer_id and c.state in ('sending', 'unknown')
-        returning c.offer_id, c.kind, c.value_before, c.status_before, c.sent_at, u.available
+        returning c.offer_id, c.kind, c.value_before, c.status_before, c.sent_at, u.available, u.is_ended_by_status
       )
       update offers o set known_available = s.available, known_at = s.sent_at, before_write = s.value_before,
         before_write_status = case when s.kind in ('end', 'reactivate') then s.status_before end,
         written_at = s.sent_at, unbooked_since = null, unbooked_stock_at = null,
-        ended_by_us_at = case when s.kind = 'end' then s.sent_at else o.ended_by_us_at end
-      from settled s where o.account_id = ${run.accountId} and o.offer_id = s.offer_id`.execute(trx);
+        -- What runs again was ended by somebody else when it is ended next.
+        ended_by_us_at = case when s.is_ended_by_status then s.sent_at
+          when s.kind = 'reactivate' then null else o.ended_by_us_at end
+      from settled s where o.account_id = ${run.accountId} and o.offer_id = s.offer_id
+        -- A command of an earlier run may settle after the offer was seen or written again.
+        and o.known_at <= s.sent_at`.execute(trx);
     await trx
       .deleteFrom('quarantinedOffers')
       .where('accountId', '=', run.accountId)
@@ -190,6 +205,32 @@ export async function closeUnsent(
     .execute();
 }
 
+/**
+ * Holds a change whose offer has sold pieces that the stock does not know of yet, and remembers what the offer shows now:
+ * the next scan begins from there.
+ */
+export async function holdForUnbookedSale(
+  db: Db,
+  run: Run,
+  offerId: OfferId,
+  seen: { readonly available: number; readonly stockAt: Date },
+): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await closeUnsent(trx, run, [offerId], { state: 'held', reason: 'unbooked_sale' });
+    await trx
+      .updateTable('offers')
+      .set({
+        knownAvailable: seen.available,
+        knownAt: sql<Date>`clock_timestamp()`,
+        unbookedSince: sql<Date>`clock_timestamp()`,
+        unbookedStockAt: seen.stockAt,
+      })
+      .where('accountId', '=', run.accountId)
+      .where('offerId', '=', offerId)
+      .execute();
+  });
+}
+
 export interface FailedAttempt {
   readonly offerId: OfferId;
   readonly errorClass: SyncErrorType;
@@ -211,15 +252,17 @@ const QUARANTINE_HOURS = [1, 6, 24];
 
 /** Counts an answer of the marketplace that was not a success. */
 export async function recordFailedAttempt(db: Db, run: Run, attempt: FailedAttempt): Promise<void> {
+  const code = attempt.code === null ? null : toStoredText(attempt.code);
+  const message = toStoredText(attempt.message);
   await db.transaction().execute(async (trx) => {
-    await trx
+    const { numUpdatedRows } = await trx
       .updateTable('offerChanges')
       .set({
         attempts: sql<number>`attempts + 1`,
         errorClass: attempt.errorClass,
-        errorCode: attempt.code,
-        errorMessage: attempt.message,
-        answer: JSON.stringify({ code: attempt.code, traceId: attempt.traceId }),
+        errorCode: code,
+        errorMessage: message,
+        answer: JSON.stringify({ code, traceId: attempt.traceId }),
         operation: null,
         ...(attempt.next === 'again' ? { state: 'sending' } : {}),
         ...(attempt.next === 'rejected' ? { state: 'rejected', settledAt: sql<Date>`clock_timestamp()` } : {}),
@@ -230,12 +273,13 @@ export async function recordFailedAttempt(db: Db, run: Run, attempt: FailedAttem
       .where('runId', '=', run.runId)
       .where('offerId', '=', attempt.offerId)
       .where('state', 'in', ['planned', 'sending'])
-      .execute();
-    if (!attempt.isQuarantined || attempt.next !== 'rejected') return;
+      .executeTakeFirst();
+    // Counted once, however often the same answer is read.
+    if (numUpdatedRows === 0n || !attempt.isQuarantined || attempt.next !== 'rejected') return;
     await sql`
       insert into quarantined_offers as q
         (account_id, offer_id, error_class, error_code, message, available, status, target, retry_at)
-      select c.account_id, c.offer_id, ${attempt.errorClass}, ${attempt.code}, ${attempt.message}, c.value_before,
+      select c.account_id, c.offer_id, ${attempt.errorClass}, ${code}, ${message}, c.value_before,
         c.status_before, c.target, clock_timestamp() + make_interval(hours => ${QUARANTINE_HOURS[0]})
       from offer_changes c where c.run_id = ${run.runId} and c.offer_id = ${attempt.offerId}
       on conflict (account_id, offer_id) do update set error_class = excluded.error_class,
@@ -258,7 +302,7 @@ export async function rejectChange(
     .set({
       state: 'rejected',
       errorClass: sql<string>`coalesce(error_class, ${failure.errorClass})`,
-      errorMessage: sql<string>`coalesce(error_message, ${failure.message})`,
+      errorMessage: sql<string>`coalesce(error_message, ${toStoredText(failure.message)})`,
       settledAt: sql<Date>`clock_timestamp()`,
     })
     .where('runId', '=', run.runId)

@@ -4,6 +4,7 @@ import type { AccountId, OfferId, RunId, Sku } from '../domain/ids.js';
 import type { EndedBy, ListedOffer, OfferStatus } from '../domain/marketplace.js';
 import type { StockLevel } from '../domain/stock.js';
 import type { Db } from './database.js';
+import { toStoredText } from './stored-text.js';
 
 /** What the database knows of the offers of one page. */
 export interface OfferBackground {
@@ -35,6 +36,8 @@ interface BackgroundRow {
   quarantineStatus: OfferStatus | null;
   quarantineTarget: number | null;
   hasUnsettledWrite: boolean;
+  unsettledValue: number | null;
+  unsettledAt: Date | null;
   hasPendingCommand: boolean;
 }
 
@@ -46,17 +49,20 @@ export async function readBackground(
 ): Promise<(offerId: OfferId) => OfferBackground> {
   const { rows } = await sql<BackgroundRow>`
     with open_changes as (
-      select c.offer_id, bool_or(m.state in ('sent', 'accepted')) as has_pending_command
+      select c.offer_id, bool_or(m.state in ('sent', 'accepted')) as has_pending_command,
+        max(c.value_sent) as unsettled_value, max(c.sent_at) as unsettled_at,
+        max(c.sent_at) filter (where c.kind = 'end') as ending_sent_at
       from offer_changes c left join commands m on m.id = c.command_id
       where c.account_id = ${run.accountId} and c.state in ('sending', 'unknown') and c.run_id <> ${run.runId}
       group by c.offer_id
     )
     select ids.offer_id,
       o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
-      o.ended_by, o.ended_by_for, o.ended_by_us_at, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,
+      -- An ending without a known outcome that did take place was ours.
+      o.ended_by, o.ended_by_for, greatest(o.ended_by_us_at, c.ending_sent_at) as ended_by_us_at, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,
       e.offer_id is not null as is_excluded,
       q.retry_at, q.available as quarantine_available, q.status as quarantine_status, q.target as quarantine_target,
-      c.offer_id is not null as has_unsettled_write,
+      c.offer_id is not null as has_unsettled_write, c.unsettled_value, c.unsettled_at,
       coalesce(c.has_pending_command, false) as has_pending_command
     from unnest(${offerIds}::text[]) as ids (offer_id)
     left join offers o on o.account_id = ${run.accountId} and o.offer_id = ids.offer_id
@@ -69,8 +75,12 @@ export async function readBackground(
 
 function toBackground(row: BackgroundRow, runId: RunId): OfferBackground {
   const { knownAvailable, knownAt, retryAt, quarantineAvailable, quarantineStatus, quarantineTarget } = row;
+  const unsettled =
+    row.unsettledValue === null || row.unsettledAt === null
+      ? null
+      : { value: row.unsettledValue, sentAt: row.unsettledAt };
   return {
-    memory: knownAvailable === null || knownAt === null ? null : { ...row, knownAvailable, knownAt },
+    memory: knownAvailable === null || knownAt === null ? null : { ...row, knownAvailable, knownAt, unsettled },
     isExcluded: row.isExcluded,
     quarantine:
       retryAt === null || quarantineAvailable === null || quarantineStatus === null || quarantineTarget === null
@@ -101,6 +111,10 @@ export interface ScannedOffer {
   readonly offer: ListedOffer;
   /** From before the offer was requested. */
   readonly seenAt: Date;
+  /** What we know its number to be, and from when: not what a doubtful listing shows. */
+  readonly known: { readonly available: number; readonly at: Date };
+  /** false: the offer itself could not be asked, and the listing is doubtful. Nothing is concluded from it. */
+  readonly isCertain: boolean;
   readonly bucket: 'skipped' | 'in_sync' | 'pending' | 'change';
   readonly reason: string | null;
   /** Set when it was asked of the offer itself. */
@@ -133,20 +147,22 @@ export async function recordScan(
         ended_at, ended_by, ended_by_for, known_available, known_at, unbooked_since, unbooked_stock_at, had_stock,
         last_run_id, bucket, reason, seen_at)
       select ${run.accountId}, u.offer_id, u.sku, u.name, u.format, u.status, u.available, u.sold, u.is_fulfillment,
-        u.ended_at, u.ended_by, case when u.ended_by is not null then u.ended_at end, u.available, u.seen_at,
+        u.ended_at, u.ended_by, case when u.ended_by is not null then u.ended_at end,
+        u.known_available, least(clock_timestamp(), u.known_at),
         u.unbooked_since, u.unbooked_stock_at, u.had_stock, ${run.runId}, u.bucket, u.reason, u.seen_at
       from unnest(
         ${column((row) => row.offer.offerId)}::text[], ${column((row) => row.offer.sku)}::text[],
-        ${column((row) => row.offer.name)}::text[], ${column((row) => row.offer.format)}::text[],
+        ${column((row) => toStoredText(row.offer.name))}::text[], ${column((row) => row.offer.format)}::text[],
         ${column((row) => row.offer.status)}::text[], ${column((row) => row.offer.available)}::integer[],
         ${column((row) => row.offer.sold)}::integer[], ${column((row) => row.offer.isFulfillment)}::boolean[],
         ${column((row) => row.offer.endedAt)}::timestamptz[], ${column((row) => row.endedBy)}::text[],
         ${column((row) => row.unbookedSince?.toISOString() ?? null)}::timestamptz[],
         ${column((row) => row.unbookedStockAt?.toISOString() ?? null)}::timestamptz[],
         ${column((row) => row.hasStock)}::boolean[], ${column((row) => row.bucket)}::text[],
-        ${column((row) => row.reason)}::text[], ${column((row) => row.seenAt.toISOString())}::timestamptz[]
+        ${column((row) => row.reason)}::text[], ${column((row) => row.seenAt.toISOString())}::timestamptz[],
+        ${column((row) => row.known.available)}::integer[], ${column((row) => row.known.at.toISOString())}::timestamptz[]
       ) as u (offer_id, sku, name, format, status, available, sold, is_fulfillment, ended_at, ended_by,
-        unbooked_since, unbooked_stock_at, had_stock, bucket, reason, seen_at)
+        unbooked_since, unbooked_stock_at, had_stock, bucket, reason, seen_at, known_available, known_at)
       on conflict (account_id, offer_id) do update set
         sku = excluded.sku, name = excluded.name, format = excluded.format, status = excluded.status,
         available = excluded.available, sold = excluded.sold, is_fulfillment = excluded.is_fulfillment,
@@ -155,19 +171,13 @@ export async function recordScan(
         ended_by_for = coalesce(excluded.ended_by_for, o.ended_by_for),
         known_available = excluded.known_available, known_at = excluded.known_at,
         unbooked_since = excluded.unbooked_since, unbooked_stock_at = excluded.unbooked_stock_at,
-        had_stock = o.had_stock or excluded.had_stock,
+        had_stock = (o.had_stock and o.sku is not distinct from excluded.sku) or excluded.had_stock,
         last_run_id = excluded.last_run_id, bucket = excluded.bucket, reason = excluded.reason,
         seen_at = excluded.seen_at`.execute(trx);
-    // What this run has seen answers what earlier runs left open, except where a command is still at work.
-    await sql`
-      update offer_changes c set state = case when c.value_sent = u.available then 'confirmed' else 'superseded' end,
-        reason = 'read_later', settled_at = clock_timestamp()
-      from unnest(${column((row) => row.offer.offerId)}::text[], ${column((row) => row.offer.available)}::integer[])
-        as u (offer_id, available)
-      where c.account_id = ${run.accountId} and c.offer_id = u.offer_id and c.run_id <> ${run.runId}
-        and c.state in ('sending', 'unknown')
-        and not exists (select 1 from commands m where m.id = c.command_id and m.state in ('sent', 'accepted'))`.execute(
+    await settleByReading(
       trx,
+      run,
+      scanned.filter((row) => row.isCertain).map((row) => row.offer),
     );
     const changes = scanned.flatMap((row) => (row.change === null ? [] : [{ ...row, change: row.change }]));
     if (changes.length === 0) return;
@@ -190,4 +200,32 @@ export async function recordScan(
       .onConflict((conflict) => conflict.columns(['runId', 'offerId']).doNothing())
       .execute();
   });
+}
+
+/**
+ * What a run has seen answers what earlier runs left open, except where a command is still at work. An ending that did
+ * take place was ours, even if its answer was lost.
+ */
+async function settleByReading(
+  trx: Db,
+  run: { accountId: AccountId; runId: RunId },
+  offers: readonly ListedOffer[],
+): Promise<void> {
+  if (offers.length === 0) return;
+  await sql`
+    with settled as (
+      update offer_changes c set reason = 'read_later', settled_at = clock_timestamp(),
+        state = case when c.value_sent = u.available or (c.kind = 'end' and u.status = 'ENDED') then 'confirmed'
+          else 'superseded' end
+      from unnest(${offers.map((offer) => offer.offerId)}::text[], ${offers.map((offer) => offer.available)}::integer[],
+        ${offers.map((offer) => offer.status)}::text[]) as u (offer_id, available, status)
+      where c.account_id = ${run.accountId} and c.offer_id = u.offer_id and c.run_id <> ${run.runId}
+        and c.state in ('sending', 'unknown')
+        and not exists (select 1 from commands m where m.id = c.command_id and m.state in ('sent', 'accepted'))
+      returning c.offer_id, c.kind, c.sent_at, u.status
+    )
+    update offers o set ended_by_us_at = s.sent_at
+    from settled s
+    where o.account_id = ${run.accountId} and o.offer_id = s.offer_id and s.kind = 'end' and s.status = 'ENDED'
+      and s.sent_at is not null`.execute(trx);
 }

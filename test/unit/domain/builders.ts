@@ -47,6 +47,7 @@ export function aMemory(change: Partial<OfferMemory> = {}): OfferMemory {
     unbookedSince: null,
     unbookedStockAt: null,
     hasUnsettledWrite: false,
+    unsettled: null,
     hasPendingCommand: false,
     ...change,
   };

@@ -25,6 +25,7 @@ const memory = fc
     unbookedSince: maybe(hours),
     unbookedStockAt: maybe(hours),
     hasUnsettledWrite: fc.boolean(),
+    unsettled: maybe(fc.record({ value: pieces, sentAt: hours })),
     hasPendingCommand: fc.boolean(),
   })
   .map(aMemory);
