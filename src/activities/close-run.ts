@@ -39,13 +39,17 @@ export function createCloseRun(services: ActivityServices) {
   };
 }
 
-async function close(services: ActivityServices, input: CloseRunInput): Promise<AccountResult> {
+async function close(services: ActivityServices, asked: CloseRunInput): Promise<AccountResult> {
   const { db } = services;
+  const run = asked.runId === null ? null : await readRun(db, asked.runId);
+  // A run that was overtaken while it came to its end knows nothing of the account any more.
+  const input: CloseRunInput = run?.isSuperseded === true ? { ...asked, end: 'superseded' } : asked;
   const account = { accountId: input.accountId, accountName: input.accountName };
-  const run = input.runId === null ? null : await readRun(db, input.runId);
   if (run === null) {
     const result = resultOf(input, { seen: 0, counts: null, isComplete: false, costs: { requests: 0, batches: 0 } });
-    if (input.end === 'failed' && (await readAccount(db, input.accountId)) !== null) {
+    // An account that somebody has paused was told then; one whose login has just been refused was not.
+    const isNews = input.end === 'failed' || input.failure?.class === 'TokenRevoked';
+    if (isNews && (await readAccount(db, input.accountId)) !== null) {
       await reportRun(db, { account, run: null, result });
     }
     return result;
@@ -59,7 +63,7 @@ async function close(services: ActivityServices, input: CloseRunInput): Promise<
   const outcome = outcomeOf(input, counts, isComplete);
   const costs = await closeRunRow(
     db,
-    { runId: run.runId, accountId: run.accountId, isOfAllOffers: run.skus === null },
+    { runId: run.runId, isOfAllOffers: run.skus === null },
     { outcome, failure: input.failure, counts, isComplete },
   );
   const result = resultOf(input, { seen: counts.seen, counts, isComplete, costs, outcome });

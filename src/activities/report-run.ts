@@ -37,13 +37,19 @@ export async function reportRun(db: Db, reported: ReportedRun): Promise<void> {
     const isVanished = await reportVanished(trx, reported, run);
     const isHeld = await reportHeld(trx, reported, run);
     if (result.failure !== null) return;
+    const isOfAll = sawAll(reported, run);
     const stillOpen = [
-      ...(result.isComplete ? [] : [SILENCE]),
+      ...(isOfAll && result.mode === 'live' ? [] : [SILENCE]),
       ...(isHeld ? [HELD] : []),
       ...(isVanished ? [VANISHED] : []),
     ];
     await reportRecovered(trx, reported.account, run, stillOpen);
   });
+}
+
+/** Whether the run may conclude something about offers that it has not met. */
+function sawAll({ result }: ReportedRun, run: OpenRun): boolean {
+  return result.isComplete && run.skus === null;
 }
 
 async function reportFailure(trx: Db, { account, run, result }: ReportedRun): Promise<void> {
@@ -107,10 +113,11 @@ function toFailure(change: RejectedChange) {
   };
 }
 
-/** true: the guard holds something back, or this run was too small to tell. */
-async function reportHeld(trx: Db, { account, result }: ReportedRun, run: OpenRun): Promise<boolean> {
+/** true: the guard holds something back, or this run has not seen enough to tell. */
+async function reportHeld(trx: Db, reported: ReportedRun, run: OpenRun): Promise<boolean> {
+  const { account, result } = reported;
   const heldCount = result.held.guard ?? 0;
-  if (heldCount === 0) return run.skus !== null;
+  if (heldCount === 0) return !sawAll(reported, run);
   const guard = await readGuard(trx, run.runId);
   await tellHeld(trx, {
     ...account,
@@ -125,11 +132,12 @@ async function reportHeld(trx: Db, { account, result }: ReportedRun, run: OpenRu
   return true;
 }
 
-/** true: stock rows are missing that were there before, or this run was too small to tell. */
-async function reportVanished(trx: Db, { account, result }: ReportedRun, run: OpenRun): Promise<boolean> {
+/** true: stock rows are missing that were there before, or this run has not seen enough to tell. */
+async function reportVanished(trx: Db, reported: ReportedRun, run: OpenRun): Promise<boolean> {
+  const { account, result } = reported;
   const vanished =
     (result.skipped.unknown_sku ?? 0) === 0 ? { count: 0, skus: [] } : await countVanishedStock(trx, run);
-  if (vanished.count === 0) return run.skus !== null;
+  if (vanished.count === 0) return !sawAll(reported, run);
   await tellProblem(trx, {
     account,
     class: VANISHED,

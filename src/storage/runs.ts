@@ -6,6 +6,7 @@ import type { ChangeKind } from '../domain/decision.js';
 import type { EndingsGuard } from '../domain/guards.js';
 import { toAccountId, toRunId, type AccountId, type RunId } from '../domain/ids.js';
 import type { Db } from './database.js';
+import { toStoredJson } from './stored-text.js';
 
 export interface NewRun {
   readonly accountId: AccountId;
@@ -53,13 +54,15 @@ export async function openRunRow(db: Db, run: NewRun): Promise<RunHead | null> {
       .updateTable('offerChanges')
       .set({ state: 'superseded', reason: 'run_ended', settledAt: sql<Date>`clock_timestamp()` })
       .where('state', '=', 'planned')
-      .where('runId', 'in', (open) =>
-        open
+      // Each run does this for the one before it, so that older ones have none left.
+      .where('runId', 'in', (earlier) =>
+        earlier
           .selectFrom('syncRuns')
           .select('id')
           .where('accountId', '=', run.accountId)
-          .where('state', '=', 'open')
-          .where('mode', '=', 'live'),
+          .where('mode', '=', 'live')
+          .orderBy('fence', 'desc')
+          .limit(1),
       )
       .execute();
     await trx
@@ -274,36 +277,56 @@ export interface RunEnd {
   readonly isComplete: boolean;
 }
 
-/** Closes a run once; a run that is closed keeps what it had. Returns its costs. */
+/**
+ * Closes a run; closing it again counts anew. A run that was overtaken keeps what it had, and tells nothing of the
+ * account. Returns its costs.
+ */
 export async function closeRunRow(
   db: Db,
-  run: { runId: RunId; accountId: AccountId; isOfAllOffers: boolean },
+  run: { runId: RunId; isOfAllOffers: boolean },
   end: RunEnd,
 ): Promise<{ requests: number; batches: number }> {
-  const row = await db
-    .updateTable('syncRuns')
-    .set({
-      state: 'closed',
-      outcome: end.outcome,
-      isComplete: end.isComplete,
-      failure: end.failure === null ? null : JSON.stringify(end.failure),
-      seen: end.counts.seen,
-      buckets: JSON.stringify(end.counts.buckets),
-      skipped: JSON.stringify(end.counts.skipped),
-      failed: JSON.stringify(end.counts.failed),
-      held: JSON.stringify(end.counts.held),
-      finishedAt: sql<Date>`coalesce(finished_at, clock_timestamp())`,
-    })
-    .where('id', '=', run.runId)
-    .returning(['requests', 'batches', 'startedAt'])
-    .executeTakeFirst();
-  if (end.isComplete && run.isOfAllOffers && row !== undefined) {
-    const active = await countActiveOffersOf(db, run.runId, run.accountId);
-    await db
-      .updateTable('accounts')
-      .set({ lastCompleteAt: row.startedAt, lastCompleteActive: active })
-      .where('id', '=', run.accountId)
+  return db.transaction().execute(async (trx) => {
+    const row = await trx
+      .selectFrom('syncRuns as r')
+      .innerJoin('accounts as a', 'a.id', 'r.accountId')
+      .select(['r.accountId', 'r.requests', 'r.batches', 'r.startedAt', 'r.mode', 'r.seen'])
+      .select(['a.mode as accountMode', sql<boolean>`a.fence <> r.fence`.as('isSuperseded')])
+      .where('r.id', '=', run.runId)
+      .forUpdate()
+      .executeTakeFirst();
+    if (row === undefined) return { requests: 0, batches: 0 };
+    const costs = { requests: row.requests, batches: row.batches };
+    if (row.isSuperseded && row.seen !== null) return costs;
+    await trx
+      .updateTable('syncRuns')
+      .set({
+        state: 'closed',
+        outcome: row.isSuperseded ? 'superseded' : end.outcome,
+        isComplete: end.isComplete,
+        failure: end.failure === null ? null : toStoredJson(end.failure),
+        seen: end.counts.seen,
+        buckets: JSON.stringify(end.counts.buckets),
+        skipped: JSON.stringify(end.counts.skipped),
+        failed: JSON.stringify(end.counts.failed),
+        held: JSON.stringify(end.counts.held),
+        finishedAt: sql<Date>`coalesce(finished_at, clock_timestamp())`,
+      })
+      .where('id', '=', run.runId)
       .execute();
-  }
-  return { requests: row?.requests ?? 0, batches: row?.batches ?? 0 };
+    // A look at a live account corrects nothing: it must not hide that no run has for long.
+    const isTheRealThing = row.mode === 'live' || row.accountMode === 'preview';
+    if (end.isComplete && run.isOfAllOffers && isTheRealThing && !row.isSuperseded) {
+      const accountId = toAccountId(row.accountId);
+      await trx
+        .updateTable('accounts')
+        .set({
+          lastCompleteAt: row.startedAt,
+          lastCompleteActive: await countActiveOffersOf(trx, run.runId, accountId),
+        })
+        .where('id', '=', accountId)
+        .execute();
+    }
+    return costs;
+  });
 }
