@@ -78,7 +78,9 @@ function divide(rows: readonly PlannedRow[]): { commands: PlannedCommand[]; sing
   const singles: OfferId[] = [];
   const byTarget = new Map<number, PlannedRow[]>();
   for (const row of rows) {
-    if (row.kind !== 'lower' && row.kind !== 'raise' && row.route === 'patch') singles.push(row.offerId);
+    const isOneNumber = (row.kind === 'lower' || row.kind === 'raise') && row.target > 0;
+    // What has become 0 since it was planned is an ending: looked at, weighed by the guard, and sent alone.
+    if (row.route === 'patch' && !isOneNumber) singles.push(row.offerId);
     else byTarget.set(row.target, [...(byTarget.get(row.target) ?? []), row]);
   }
   for (const [target, group] of byTarget) {
@@ -155,7 +157,7 @@ async function readPhases(trx: Db, runId: RunId): Promise<WritePhase[]> {
   })).filter((phase) => phase.batches.length + phase.commandIds.length > 0);
 }
 
-/** Endings of the run that nobody has approved, and those that somebody has. */
+/** Endings of the run that nobody has approved, those held back included, and those that somebody has. */
 export async function countPlannedEndings(
   db: Db,
   run: { runId: RunId; accountId: AccountId },
@@ -163,7 +165,8 @@ export async function countPlannedEndings(
   const { rows } = await sql<{ approved: number; unapproved: number }>`
     select count(*) filter (where ${isApproved()})::integer as approved,
       count(*) filter (where not ${isApproved()})::integer as unapproved
-    from offer_changes c where c.run_id = ${run.runId} and c.kind = 'end' and c.state in ('planned', 'sending', 'confirmed')`.execute(
+    from offer_changes c where c.run_id = ${run.runId} and c.kind = 'end'
+      and (c.state in ('planned', 'sending', 'confirmed', 'unknown') or (c.state = 'held' and c.reason = 'guard'))`.execute(
     db,
   );
   return rows[0] ?? { approved: 0, unapproved: 0 };
