@@ -214,9 +214,9 @@ export function createCheckCommands(services: ActivityServices) {
         let open = 0;
         for (const command of commands) {
           signal.throwIfAborted();
-          const report = await readReport(services, scope, command);
+          const report = await readReportIfLegible(services, scope, command);
           if (report.isComplete) {
-            const again = await settleCommand(services, command, report.tasks);
+            const again = await settleCommand(services, command, report.tasks, isOwn);
             if (isOwn) retry.push(...again);
           } else if (!report.isKnown && hasNotArrived(command)) {
             await setCommandState(services.db, command.commandId, 'superseded');
@@ -232,6 +232,24 @@ export function createCheckCommands(services: ActivityServices) {
   };
 }
 
+/** A report that is not understood is one that is not there yet: it must not keep the others from being settled. */
+async function readReportIfLegible(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+): Promise<CommandReport> {
+  try {
+    return await readReport(services, scope, command);
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.type !== 'InvalidAnswer') throw error;
+    services.logger.warn(
+      { event: 'allegro_sync_error', commandId: command.commandId, errorClass: error.type },
+      `the report of a command is not understood: ${error.message}`,
+    );
+    return { isKnown: true, isComplete: false, tasks: [] };
+  }
+}
+
 function hasNotArrived(command: Command): boolean {
   return command.sentAt !== null && Date.now() - command.sentAt.getTime() > ARRIVES_WITHIN_MS;
 }
@@ -245,6 +263,7 @@ async function settleCommand(
   services: ActivityServices,
   command: Command,
   tasks: readonly CommandTask[],
+  isOwn: boolean,
 ): Promise<OfferId[]> {
   const { db } = services;
   const changes = await readCommandChanges(db, command, command.commandId);
@@ -271,13 +290,13 @@ async function settleCommand(
     if (next === 'again') retry.push(change.offerId);
     await recordFailedAttempt(db, command, {
       offerId: change.offerId,
-      errorClass:
-        task.code === 'OFFER_NOT_FOUND' ? 'OfferNotFound' : next === 'again' ? 'OfferConflict' : 'OfferRejected',
+      errorClass,
       code: task.code,
       message: task.message ?? 'the command failed for this offer',
       traceId: null,
       next,
-      isQuarantined: true,
+      // What an earlier run had sent and nobody was told of is tried, and told, by this run.
+      isQuarantined: isOwn,
     });
   }
   const unreported = changes.filter((change) => (taskOf(change)?.state ?? 'new') === 'new');
