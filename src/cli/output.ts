@@ -60,7 +60,10 @@ export function alignColumns(rows: readonly (readonly string[])[]): string[] {
 }
 
 function renderTable(head: readonly string[], rows: readonly (readonly string[])[], colors: Colors): string {
-  const table = new Table({ head: head.map((name) => colors.bold(name)), style: { head: [], border: [] } });
+  const table = new Table({
+    head: head.map((name) => colors.bold(name)),
+    style: { head: [], border: [], compact: true },
+  });
   for (const row of rows) table.push([...row]);
   return table.toString();
 }

@@ -40,6 +40,14 @@ function lineView(output: Output): ProgressView {
   };
 }
 
+/** While offers are read, those seen; while they are written, those settled. */
+export function barOf({ phase, seen, total, differing, settled }: AccountProgress): { done: number; total: number } {
+  const isWriting = phase === 'writing' || phase === 'confirming';
+  return isWriting && differing > 0
+    ? { done: settled, total: differing }
+    : { done: seen, total: total ?? Math.max(seen, 1) };
+}
+
 function barView(): ProgressView {
   const bars = new MultiBar({
     format: '{account} [{bar}] {text}',
@@ -51,12 +59,12 @@ function barView(): ProgressView {
   const byAccount = new Map<string, SingleBar>();
   return {
     show: (progress) => {
-      const total = progress.total ?? Math.max(progress.seen, 1);
+      const { done, total } = barOf(progress);
       const payload = { account: progress.accountId, text: describeProgress(progress) };
       const bar = byAccount.get(progress.accountId) ?? bars.create(total, 0, payload);
       byAccount.set(progress.accountId, bar);
       bar.setTotal(total);
-      bar.update(Math.min(progress.seen, total), payload);
+      bar.update(Math.min(done, total), payload);
     },
     say: (line) => bars.log(`${line}\n`),
     stop: () => bars.stop(),
