@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { accountProgressQuery, type SyncAccountInput } from '../../src/workflows/api.js';
+import { testTemporalCli } from '../servers.js';
 import { startOwnTemporal } from './own-temporal.js';
 import { readActivities, type RecordedActivity } from './recorded-events.js';
 import { aPage, aPhase, OFFER, plansOnce, QUICK_SETTINGS, RUN_ID } from './scripted-activities.js';
@@ -12,7 +13,9 @@ const SUGGESTED_AFTER = 40;
 let bed: WorkflowBed;
 
 beforeAll(async () => {
-  const server = await startOwnTemporal({ 'limit.historyCount.suggestContinueAsNew': String(SUGGESTED_AFTER) });
+  const server = await startOwnTemporal(testTemporalCli(), {
+    'limit.historyCount.suggestContinueAsNew': String(SUGGESTED_AFTER),
+  });
   bed = await startWorkflowBed(server);
 });
 

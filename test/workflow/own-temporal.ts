@@ -3,15 +3,20 @@ import { once } from 'node:events';
 import { Client, Connection } from '@temporalio/client';
 import { canConnect, findFreePort } from '../../src/local/ports.js';
 import { SEARCH_ATTRIBUTE_NAMES } from '../../src/workflows/api.js';
-import { testTemporalCli } from '../servers.js';
 import { until, type TemporalPlace } from './workflow-bed.js';
 
-/** A server of the test file's own, for settings that hold for a whole server. @param settings dynamic configuration */
-export async function startOwnTemporal(settings: Readonly<Record<string, string>>): Promise<TemporalPlace> {
+/** A server of the test file's own, for settings that hold for a whole server.
+ *
+ * @param program path of the `temporal` CLI
+ * @param settings dynamic configuration */
+export async function startOwnTemporal(
+  program: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<TemporalPlace> {
   const port = await findFreePort();
   const address = `127.0.0.1:${port}`;
   const server = spawn(
-    testTemporalCli(),
+    program,
     [
       ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'never'],
       ...SEARCH_ATTRIBUTE_NAMES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
