@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { SyncError } from '../domain/errors.js';
 import type { AccountId, RunId } from '../domain/ids.js';
 import { readAccount } from '../storage/accounts.js';
-import { addRunCosts, openRunRow } from '../storage/runs.js';
+import { openRunRow } from '../storage/runs.js';
 import { readStopSwitch } from '../storage/stop-switch.js';
 import type { RunSettings } from '../workflows/api.js';
 import type { ActivityServices } from './services.js';
@@ -63,6 +63,11 @@ export function createOpenRun(services: ActivityServices) {
         `all writes are stopped${stop.reason === null ? '' : `: ${stop.reason}`}`,
       );
     }
+    // Before the run is opened: a login that is refused leaves no run behind that nobody would close.
+    if (account.sellerId === null) {
+      const priority = input.trigger === 'manual' ? 'adhoc' : 'scheduled';
+      await marketplace.identify({ accountId: input.accountId, priority });
+    }
     const { workflowExecution } = Context.current().info;
     if (workflowExecution === undefined) throw new Error('openRun is called by a workflow');
     const opened = await openRunRow(db, {
@@ -75,11 +80,6 @@ export function createOpenRun(services: ActivityServices) {
       skus: input.skus,
     });
     if (opened === null) throw new SyncError('AccountRefused', `account ${input.accountId} was removed`);
-    if (account.sellerId === null) {
-      const priority = input.trigger === 'manual' ? 'adhoc' : 'scheduled';
-      await marketplace.identify({ accountId: input.accountId, priority, runId: opened.runId });
-      await addRunCosts(db, opened.runId, { requests: services.requests.take(opened.runId), batches: 0 });
-    }
     return {
       kind: 'open',
       runId: opened.runId,
