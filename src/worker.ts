@@ -215,19 +215,15 @@ function recordRequest(
   const wasSent = report.durationMs > 0 || report.status !== null;
   if (wasSent && report.runId !== undefined) requests.count(report.runId);
   if (wasSent) metrics.requestFinished(report);
-  const { accountId, offerId, runId, status, traceId, error, ...rest } = report;
+  const { accountId, status, traceId, method, route, error, ...rest } = report;
   const fields = {
-    operation: rest.operation,
-    durationMs: rest.durationMs,
-    permitWaitMs: rest.permitWaitMs,
+    ...rest,
     ...(accountId === null ? {} : { accountId }),
-    ...(offerId === undefined ? {} : { offerId }),
-    ...(runId === undefined ? {} : { runId }),
     ...(status === null ? {} : { status }),
     ...(traceId === null ? {} : { traceId }),
   };
   if (error === undefined) logSyncOperation(logger, fields);
-  else logSyncError(logger, { ...fields, errorClass: error, message: `${rest.method} ${rest.route}` });
+  else logSyncError(logger, { ...fields, errorClass: error, message: `${method} ${route}` });
 }
 
 main().then(

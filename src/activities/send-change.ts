@@ -59,7 +59,7 @@ export async function sendChange(services: ActivityServices, scope: RunScope, ch
       { offerIds: [change.offerId], kind: plan.kind, target: plan.target },
     );
     if (!isOurs) throw new SyncError('Superseded', `run ${scope.run.runId}: a newer run owns the account`);
-    const answer = await services.marketplace.writeOffer(callFor(scope, plan.kind), change.offerId, plan.write);
+    const answer = await services.marketplace.writeOffer(callFor(scope, change, plan.kind), change.offerId, plan.write);
     const isEndedByStatus = plan.write.kind === 'end';
     // An offer ended by its status keeps its number.
     const expected = isEndedByStatus ? change.valueBefore : plan.target;
@@ -85,7 +85,7 @@ export async function pollOperation(
   accepted: { operation: string; confirm: PendingConfirmation },
 ): Promise<Attempt> {
   try {
-    const answer = await services.marketplace.checkOperation(callFor(scope, change.kind), accepted.operation);
+    const answer = await services.marketplace.checkOperation(callFor(scope, change), accepted.operation);
     if (answer.kind === 'running') return { ...accepted, kind: 'accepted', pollInMs: answer.pollInMs };
     await confirmChanges(services.db, scope.run, [{ offerId: change.offerId, ...accepted.confirm, traceId: null }]);
     return { kind: 'settled' };
@@ -145,7 +145,7 @@ async function readOfferItself(
   change: OfferChange,
 ): Promise<OfferDetails> {
   try {
-    return await marketplace.readOffer(callFor(scope, change.kind), change.offerId);
+    return await marketplace.readOffer(callFor(scope, change), change.offerId);
   } catch (error) {
     if (!isServerError(error)) throw error;
     throw new SyncError('OutcomeUnknown', `the offer could not be read: ${error.message}`, error.facts);
@@ -257,19 +257,20 @@ function toWrite(kind: ChangeKind, target: number, republish: boolean): OfferWri
   }
 }
 
-function callFor(scope: RunScope, kind: ChangeKind): Call {
-  return kind === 'end' || kind === 'lower' ? { ...scope.call, priority: 'danger' } : scope.call;
+function callFor(scope: RunScope, { sku, attempts, kind: planned }: OfferChange, kind = planned): Call {
+  const call = { ...scope.call, sku, attempt: attempts + 1 };
+  return kind === 'end' || kind === 'lower' ? { ...call, priority: 'danger' } : call;
 }
 
 /** The number in the answer is the confirmation; an answer that shows another number is checked by reading. */
 async function shownAfter(
   { marketplace }: ActivityServices,
-  { call }: RunScope,
+  scope: RunScope,
   change: OfferChange,
   numbers: { answered: number | null; expected: number },
 ): Promise<number> {
   if (numbers.answered === numbers.expected) return numbers.expected;
-  const shown = await readNumber(marketplace, call, change);
+  const shown = await readNumber(marketplace, callFor(scope, change), change);
   if (shown === numbers.expected) return shown;
   throw new SyncError('OutcomeUnknown', `the write was answered as done, but the offer shows ${shown}`);
 }

@@ -2,12 +2,13 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import got, { RequestError, TimeoutError, type Response } from 'got';
 import { SyncError, type SyncErrorType } from '../domain/errors.js';
-import type { AccountId, OfferId } from '../domain/ids.js';
+import type { AccountId, OfferId, Sku } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
 import { LimiterUnavailable, type Quota, type RateLimiter } from '../rate-limit/limiter.js';
 import type { AnswerKind } from './error-table.js';
-import { transportError } from './errors.js';
-import { toTraceId } from './redact.js';
+import { parseProblem } from './answers.js';
+import { findErrorRule, transportError } from './errors.js';
+import { redact, toTraceId } from './redact.js';
 import { RequestGate } from './request-gate.js';
 import { parseRetryAfter } from './retry-after.js';
 import { createStopCheck } from './stop-check.js';
@@ -34,8 +35,13 @@ export interface RequestReport {
   readonly permitWaitMs: number;
   readonly traceId: string | null;
   readonly offerId?: OfferId;
+  readonly sku?: Sku;
+  readonly attempt?: number;
   readonly runId?: string;
+  /** What kept it from being answered, or what its status and code mean by the error table. */
   readonly error?: SyncErrorType;
+  /** Allegro's own code. */
+  readonly errorCode?: string;
 }
 
 export interface HttpClientOptions {
@@ -66,7 +72,9 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly quotas: readonly Quota[];
-  readonly call: Pick<Call, 'priority' | 'signal' | 'runId'> & { readonly accountId: AccountId | null };
+  readonly call: Pick<Call, 'priority' | 'signal' | 'runId' | 'sku' | 'attempt'> & {
+    readonly accountId: AccountId | null;
+  };
   readonly offerId?: OfferId;
   readonly timeoutMs: number;
   /** A longer body is refused. */
@@ -196,18 +204,18 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     report.traceId = answer.traceId;
     if (answer.status === 429) return tellBlock(request, answer.retryAfterMs);
     if (permit.isProbe) await options.limiter.answered(request.quotas).catch(() => undefined);
+    if (answer.status >= 400) Object.assign(report, judgeRefusal(request, answer));
     return answer;
   }
 
   return {
     async send(request) {
       const report: Report = { status: null, durationMs: 0, permitWaitMs: 0, traceId: null };
-      let error: SyncErrorType | undefined;
       try {
         return await gate.run(request.call, () => sendNow(request, report));
       } catch (thrown) {
         const clean = cleanError(thrown, request);
-        if (clean instanceof SyncError) error = clean.type;
+        if (clean instanceof SyncError) report.error = clean.type;
         throw clean;
       } finally {
         options.onRequest?.({
@@ -217,8 +225,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
           route: request.route,
           ...report,
           ...(request.offerId === undefined ? {} : { offerId: request.offerId }),
-          ...(request.call.runId === undefined ? {} : { runId: request.call.runId }),
-          ...(error === undefined ? {} : { error }),
+          ...toldOf(request.call),
         });
       }
     },
@@ -241,6 +248,25 @@ interface Report {
   durationMs: number;
   permitWaitMs: number;
   traceId: string | null;
+  error?: SyncErrorType;
+  errorCode?: string;
+}
+
+function toldOf({ runId, sku, attempt }: HttpRequest['call']): Pick<RequestReport, 'runId' | 'sku' | 'attempt'> {
+  return {
+    ...(runId === undefined ? {} : { runId }),
+    ...(sku === undefined ? {} : { sku }),
+    ...(attempt === undefined ? {} : { attempt }),
+  };
+}
+
+/** The answer is the caller's to act on; the report says what it means already. */
+function judgeRefusal(request: HttpRequest, { status, body }: HttpAnswer): Pick<Report, 'error' | 'errorCode'> {
+  const { code } = parseProblem(body);
+  const error = findErrorRule({ kind: request.kind, status, code }).type;
+  const sent = [request.headers['authorization'], request.body];
+  if (code === null || sent.some((text) => text?.includes(code))) return { error };
+  return { error, errorCode: redact(code, []) };
 }
 
 /** Writes to offers; OAuth's POSTs change nothing that is for sale. */

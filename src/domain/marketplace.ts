@@ -36,8 +36,11 @@ export interface Call {
   readonly accountId: AccountId;
   readonly priority: 'danger' | 'adhoc' | 'scheduled';
   readonly signal?: AbortSignal;
-  /** For the log: which run the request belongs to. */
+  /** For the log: which run, and of which offer's SKU, the request belongs to. */
   readonly runId?: string;
+  readonly sku?: Sku;
+  /** For the log: which attempt for the offer this is, from 1. */
+  readonly attempt?: number;
 }
 
 export interface Seller {

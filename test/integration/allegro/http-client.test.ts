@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { SyncError } from '../../../src/domain/errors.js';
+import { toSku } from '../../../src/domain/ids.js';
 import type { Call } from '../../../src/domain/marketplace.js';
 import { LimiterUnavailable } from '../../../src/rate-limit/limiter.js';
 import { errorOf, eventually, setUpAllegro, type AllegroUnderTest } from './allegro-under-test.js';
@@ -47,6 +48,22 @@ describe('every request', () => {
     expect(report?.traceId).toMatch(/^\w+$/);
     expect(report?.error).toBeUndefined();
     expect(Object.keys(report ?? {}).some((key) => /header|token|body/i.test(key))).toBe(false);
+  });
+
+  test('that Allegro refuses is told with its SKU, its attempt, the class of the refusal and the code', async () => {
+    const sku = toSku('TEA-1');
+    if (sku === null) throw new Error('no SKU');
+    const offerId = await under.offer({ available: 1, rejection: { message: 'no picture', commands: false } });
+
+    await errorOf(
+      under.allegro.marketplace.writeOffer({ ...call, sku, attempt: 2 }, offerId, { kind: 'quantity', quantity: 2 }),
+      'OfferRejected',
+    );
+
+    const report = under.reports.at(-1);
+    expect(report).toMatchObject({ operation: 'writeOffer', offerId, sku, attempt: 2, status: 422 });
+    expect(report?.error).toBe('OfferRejected');
+    expect(report?.errorCode).toMatch(/^\w+$/);
   });
 
   test('takes its permit for the account, the seller and the urgency of the call', async () => {
