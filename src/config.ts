@@ -114,6 +114,8 @@ export function configuredSecrets(env: Environment): string[] {
     values.TELEGRAM_BOT_TOKEN,
     values.TOKEN_ENCRYPTION_KEY,
     values.TEMPORAL_API_KEY,
+    values.TEMPORAL_TLS_CLIENT_KEY_DATA,
+    values.TEMPORAL_GRPC_META_AUTHORIZATION,
     values.ALERT_WEBHOOK_URL,
     passwordOf(values.DATABASE_URL),
     passwordOf(values.REDIS_URL),

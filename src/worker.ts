@@ -26,6 +26,7 @@ import { connectPatiently, NotUsable } from './startup.js';
 import { readAccountFreshness } from './storage/account-freshness.js';
 import { openDatabase, type Db } from './storage/database.js';
 import { createEncryption } from './storage/encryption.js';
+import { withLearnedTokens } from './storage/learned-tokens.js';
 import { pendingMigrations } from './storage/migrate.js';
 import { readStopSwitch } from './storage/stop-switch.js';
 import { createTokenStore } from './storage/token-store.js';
@@ -65,11 +66,14 @@ async function main(): Promise<void> {
     ...config.allegro,
     requestsPerMinute: config.sync.rateLimit,
     limiter,
-    tokenStore: createTokenStore({
-      db,
-      databaseUrl: config.database.url,
-      encryption: createEncryption(config.encryption.key),
-    }),
+    tokenStore: withLearnedTokens(
+      createTokenStore({
+        db,
+        databaseUrl: config.database.url,
+        encryption: createEncryption(config.encryption.key),
+      }),
+      (secret) => scrubber.learn(secret),
+    ),
     stopSwitch: { isStopped: async () => (await readStopSwitch(db)).isStopped },
     onRequest: (report) => recordRequest(report, { logger, metrics, requests }),
   });
@@ -229,7 +233,13 @@ function recordRequest(
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    console.error(error instanceof Error ? error.message : 'the worker failed');
-    process.exit(error instanceof ConfigurationError ? 2 : 1);
+    // Its examples look like secrets, and it never repeats a value.
+    if (error instanceof ConfigurationError) {
+      console.error(error.message);
+      process.exit(2);
+    }
+    const message = error instanceof Error ? error.message : 'the worker failed';
+    console.error(createScrubber(configuredSecrets(process.env)).scrub(message));
+    process.exit(1);
   },
 );

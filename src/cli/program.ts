@@ -2,7 +2,8 @@ import { isGrpcServiceError } from '@temporalio/client';
 import { Command, CommanderError } from 'commander';
 import type { Readable } from 'node:stream';
 import pc from 'picocolors';
-import { ConfigurationError, type Environment } from '../config.js';
+import { ConfigurationError, configuredSecrets, type Environment } from '../config.js';
+import { createScrubber } from '../observability/scrubber.js';
 import { registerAccountApproval } from './account-approval.js';
 import { registerAccountLogin } from './account-login.js';
 import { registerAccounts } from './accounts.js';
@@ -41,12 +42,15 @@ interface Ending {
   readonly message: string | null;
 }
 
-function endingOf(error: unknown): Ending {
+/** `scrub`: what comes from drivers and servers may hold anything. */
+function endingOf(error: unknown, scrub: (text: string) => string): Ending {
   if (error instanceof CommanderError) return { status: error.exitCode === 0 ? 0 : 2, message: null };
   if (error instanceof UsageError || error instanceof ConfigurationError) return { status: 2, message: error.message };
-  if (error instanceof CommandFailed) return { status: 1, message: error.message };
-  if (isGrpcServiceError(error)) return { status: 1, message: `Temporal answered: ${error.details || error.message}` };
-  return { status: 1, message: messageOf(error) };
+  if (error instanceof CommandFailed) return { status: 1, message: scrub(error.message) };
+  if (isGrpcServiceError(error)) {
+    return { status: 1, message: scrub(`Temporal answered: ${error.details || error.message}`) };
+  }
+  return { status: 1, message: scrub(messageOf(error)) };
 }
 
 /** Runs one command line, without the program's name; says what went wrong on stderr. Never throws. */
@@ -105,7 +109,8 @@ export async function runProgram(args: readonly string[], runtime: Runtime): Pro
     await program.parseAsync([...args], { from: 'user' });
     return status;
   } catch (error) {
-    const ending = endingOf(error);
+    const scrubber = createScrubber(configuredSecrets(runtime.env));
+    const ending = endingOf(error, (text) => scrubber.scrub(text));
     if (ending.message !== null) runtime.stderr.write(`${colors.red('error:')} ${ending.message}\n`);
     return ending.status;
   }

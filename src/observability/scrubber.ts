@@ -2,8 +2,8 @@ const CENSORED = '[secret]';
 
 /** Shorter secrets are not searched for as bare words: they would shred ordinary text. They still fall to the patterns. */
 const SHORTEST_SEARCHED = 8;
-/** Learned secrets (tokens come and go) are forgotten from the oldest on. */
-const MOST_SEARCHED = 500;
+/** Learned secrets (tokens come and go) are forgotten, those first that were longest not seen; the configured ones never. */
+const MOST_LEARNED = 500;
 
 /** What secrets look like wherever they stand: also inside JSON that was put into a string. */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
@@ -28,25 +28,27 @@ export interface Scrubber {
 
 /** The last line of defence of every output: replaces secrets in finished text, wherever they came from. */
 export function createScrubber(secrets: readonly string[]): Scrubber {
-  const formsBySecret = new Map<string, readonly string[]>();
+  const configured = secrets.filter((secret) => secret.length >= SHORTEST_SEARCHED).map(formsOf);
+  const learned = new Map<string, readonly string[]>();
 
   function learn(secret: string): void {
-    if (secret.length < SHORTEST_SEARCHED || formsBySecret.has(secret)) return;
-    formsBySecret.set(secret, formsOf(secret));
-    const oldest = formsBySecret.keys().next().value;
-    if (formsBySecret.size > MOST_SEARCHED && oldest !== undefined) formsBySecret.delete(oldest);
+    if (secret.length < SHORTEST_SEARCHED) return;
+    const forms = learned.get(secret) ?? formsOf(secret);
+    learned.delete(secret);
+    learned.set(secret, forms);
+    const oldest = learned.keys().next().value;
+    if (learned.size > MOST_LEARNED && oldest !== undefined) learned.delete(oldest);
   }
 
   function scrub(text: string): string {
     let scrubbed = text;
-    for (const forms of formsBySecret.values()) {
+    for (const forms of [...configured, ...learned.values()]) {
       for (const form of forms) if (scrubbed.includes(form)) scrubbed = scrubbed.replaceAll(form, CENSORED);
     }
     for (const [pattern, replacement] of PATTERNS) scrubbed = scrubbed.replace(pattern, replacement);
     return scrubbed;
   }
 
-  for (const secret of secrets) learn(secret);
   return { scrub, learn };
 }
 

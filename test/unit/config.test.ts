@@ -269,13 +269,18 @@ describe('an environment that cannot be used', () => {
 
 describe('the secrets of an environment', () => {
   test('are found also inside addresses and in the form of a Basic header', () => {
-    const env = anEnvironment({ TELEGRAM_BOT_TOKEN: '12345:abcdefghijkl', TEMPORAL_API_KEY: 'temporal-key' });
+    const env = anEnvironment({
+      TELEGRAM_BOT_TOKEN: '12345:abcdefghijkl',
+      TEMPORAL_API_KEY: 'temporal-key',
+      TEMPORAL_TLS_CLIENT_KEY_DATA: 'private-key',
+    });
 
     expect(configuredSecrets(env)).toEqual([
       'client-secret-value',
       '12345:abcdefghijkl',
       KEY,
       'temporal-key',
+      'private-key',
       'database-password',
       'redis-password',
       Buffer.from('client-id:client-secret-value').toString('base64'),

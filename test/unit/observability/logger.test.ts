@@ -126,6 +126,15 @@ describe('a known secret', () => {
     expect(log.output()).toContain('[secret]');
   });
 
+  test('that is configured is never forgotten, however many tokens come and go', () => {
+    const scrubber = createScrubber([CLIENT_SECRET]);
+
+    for (let number = 0; number < 2_000; number += 1) scrubber.learn(`token-number-${number}`);
+
+    expect(scrubber.scrub(CLIENT_SECRET)).toBe('[secret]');
+    expect(scrubber.scrub('token-number-1999')).toBe('[secret]');
+  });
+
   test('that is learned while running is replaced from then on', () => {
     const scrubber = createScrubber([]);
 
