@@ -22,6 +22,8 @@ interface PlannedRow {
   readonly kind: ChangeKind;
   readonly target: number;
   readonly route: 'patch' | 'command' | 'end_command';
+  /** Of an attempt before; null: none, or it was not answered. */
+  readonly errorClass: string | null;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function planWrites(db: Db, run: { runId: RunId; accountId: Account
     const rows: PlannedRow[] = (
       await trx
         .selectFrom('offerChanges')
-        .select(['offerId', 'kind', 'target', 'route'])
+        .select(['offerId', 'kind', 'target', 'route', 'errorClass'])
         .where('runId', '=', run.runId)
         .where('state', '=', 'planned')
         .where('batch', 'is', null)
@@ -80,7 +82,9 @@ function divide(rows: readonly PlannedRow[]): { commands: PlannedCommand[]; sing
   for (const row of rows) {
     const isOneNumber = (row.kind === 'lower' || row.kind === 'raise') && row.target > 0;
     // What has become 0 since it was planned is an ending: looked at, weighed by the guard, and sent alone.
-    if (row.route === 'patch' && !isOneNumber) singles.push(row.offerId);
+    // What a command was refused for is asked one by one, so that one bad offer does not stop the others.
+    const mayShare = isOneNumber && row.errorClass === null;
+    if (row.route === 'patch' && !mayShare) singles.push(row.offerId);
     else byTarget.set(row.target, [...(byTarget.get(row.target) ?? []), row]);
   }
   for (const [target, group] of byTarget) {
