@@ -63,13 +63,17 @@ export interface Shop {
   scanned(changes?: Parameters<Shop['open']>[0]): Promise<RunId>;
 }
 
-export async function setUpActivities(settings: SettingsChange = {}): Promise<ActivitiesUnderTest> {
+/** @param options `isUnpaced`: commands would wait 8 s for their first permit, as the limiter's own tests show */
+export async function setUpActivities(
+  settings: SettingsChange = {},
+  options: { isUnpaced?: boolean } = {},
+): Promise<ActivitiesUnderTest> {
   const allegro = await setUpAllegro(settings);
   const { db, store, admin } = allegro;
   const requests = createRequestCounter();
   const services: ActivityServices = {
     db,
-    marketplace: countingMarketplace(allegro, requests),
+    marketplace: countingMarketplace(allegro, requests, options),
     sync: SYNC,
     logger: pino({ level: 'silent' }),
     requests,
@@ -132,19 +136,17 @@ export async function setUpActivities(settings: SettingsChange = {}): Promise<Ac
   };
 }
 
-/** The real adapter, reporting what it sends; without a pace of its own where many requests are needed. */
-export function countingMarketplace(
+/** The real adapter, reporting what it sends; without a pace of its own where that would take too long. */
+function countingMarketplace(
   allegro: AllegroUnderTest,
   requests: ActivityServices['requests'],
-  options: { isUnpaced?: boolean; timeoutFactor?: number } = {},
+  { isUnpaced = false }: { isUnpaced?: boolean },
 ): Marketplace {
-  const { isUnpaced = false, timeoutFactor } = options;
   return allegro.another({
     onRequest: ({ runId }) => {
       if (runId !== undefined) requests.count(runId);
     },
     ...(isUnpaced ? { limiter: openLimiter().limiter } : {}),
-    ...(timeoutFactor === undefined ? {} : { timeoutFactor }),
   }).marketplace;
 }
 
