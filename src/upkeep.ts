@@ -1,3 +1,4 @@
+import { reportLoginPauses } from './activities/report-run.js';
 import type { Logger } from './observability/logger.js';
 import type { Metrics } from './observability/metrics.js';
 import { judgeSyncHealth } from './observability/sync-health.js';
@@ -22,7 +23,7 @@ const SILENCE = 'NoCompleteRun';
 
 /**
  * What must happen even when no workflow runs, since silence is a fault too: messages that wait are sent, accounts
- * without a complete run are told, gauges are set. Every process may do it: incidents and messages are one per problem.
+ * without a complete run or a login are told, gauges are set. Every process may do it: incidents and messages are one per problem.
  */
 export function startUpkeep(services: UpkeepServices): { stop(): Promise<void> } {
   let isStopping = false;
@@ -45,6 +46,7 @@ async function keepUp(services: UpkeepServices, silent: Set<string>): Promise<vo
   const { db, metrics, logger } = services;
   try {
     await tellSilence(services, silent);
+    await reportLoginPauses(db);
     await remindOfOpenProblems(db);
     await services.deliverMessages();
     const [outbox, incidents, stop] = await Promise.all([

@@ -1,10 +1,18 @@
-import { tellHeld, tellOfferFailures, tellOver, tellProblem, type AccountName } from '../notifications/tell.js';
+import {
+  tellHeld,
+  tellOfferFailures,
+  tellOver,
+  tellProblem,
+  type AccountName,
+  type Problem,
+} from '../notifications/tell.js';
 import type { Db } from '../storage/database.js';
 import {
   countVanishedStock,
   readOpenAccountClasses,
   readRecoveredOffers,
   readRejectedChanges,
+  readUntoldLoginPauses,
   type RejectedChange,
 } from '../storage/run-findings.js';
 import { readGuard, type OpenRun } from '../storage/runs.js';
@@ -55,15 +63,29 @@ function sawAll({ result }: ReportedRun, run: OpenRun): boolean {
 async function reportFailure(trx: Db, { account, run, result }: ReportedRun): Promise<void> {
   const { failure } = result;
   if (failure === null || result.outcome === 'stopped') return;
+  await tellProblem(trx, { ...problemOf(account, failure), ...(run === null ? {} : { runId: run.runId }) });
+}
+
+/**
+ * Tells of accounts that Allegro's refusal of their login has paused and whose run did not come to tell it: it was
+ * overtaken or killed in that moment, or there was none.
+ */
+export async function reportLoginPauses(db: Db): Promise<void> {
+  for (const { accountId, accountName, reason } of await readUntoldLoginPauses(db)) {
+    const problem = problemOf({ accountId, accountName }, { class: 'TokenRevoked', message: reason });
+    await db.transaction().execute((trx) => tellProblem(trx, problem));
+  }
+}
+
+function problemOf(account: AccountName, failure: { readonly class: string; readonly message: string }): Problem {
   const action = actionFor(failure.class, account.accountId);
-  await tellProblem(trx, {
+  return {
     account: OF_THE_SYSTEM.includes(failure.class) ? null : account,
     class: failure.class,
     title: titleOf(failure.class),
     details: failure.message,
     ...(action === null ? {} : { action }),
-    ...(run === null ? {} : { runId: run.runId }),
-  });
+  };
 }
 
 function titleOf(errorClass: string): string {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { AccountId, RunId } from '../domain/ids.js';
 import type { Db } from './database.js';
+import { LOGIN_NEEDED } from './token-store.js';
 
 type Run = { readonly runId: RunId; readonly accountId: AccountId };
 
@@ -71,4 +72,16 @@ export async function readOpenAccountClasses(db: Db, accountId: string): Promise
     .where('offerId', 'is', null)
     .execute();
   return rows.map((row) => row.class);
+}
+
+/** Accounts that wait for a new login and of which no incident tells since they were paused. */
+export async function readUntoldLoginPauses(
+  db: Db,
+): Promise<{ accountId: string; accountName: string; reason: string }[]> {
+  const { rows } = await sql<{ accountId: string; accountName: string; reason: string }>`
+    select a.id as account_id, a.name as account_name, substr(a.paused_reason, ${LOGIN_NEEDED.length + 1}) as reason
+    from accounts a where starts_with(a.paused_reason, ${LOGIN_NEEDED})
+      and not exists (select from incidents i where i.account_id = a.id and i.offer_id is null
+        and i.class = 'TokenRevoked' and i.last_seen_at >= a.paused_at)`.execute(db);
+  return rows;
 }
