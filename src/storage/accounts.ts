@@ -16,7 +16,7 @@ export interface AccountRecord extends Account {
   readonly pausedAt: Date | null;
   /** When it was first set to `live`. */
   readonly liveSince: Date | null;
-  /** End of the last run that saw every offer. */
+  /** When the last run that saw every offer began. */
   readonly lastCompleteAt: Date | null;
   readonly hasTokens: boolean;
 }
