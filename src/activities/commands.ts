@@ -1,7 +1,8 @@
-import { CONCERNS_THE_ACCOUNT, RETRYABLE_FOR_ONE_OFFER, SyncError } from '../domain/errors.js';
+import { CONCERNS_THE_ACCOUNT, RETRYABLE_FOR_ONE_OFFER, SyncError, type SyncErrorType } from '../domain/errors.js';
 import type { OfferId, RunId, Sku } from '../domain/ids.js';
 import type { Call, CommandReport, CommandTask } from '../domain/marketplace.js';
 import { publishableQuantity } from '../domain/stock.js';
+import { logSyncError } from '../observability/sync-events.js';
 import {
   closeUnsent,
   confirmChanges,
@@ -288,6 +289,7 @@ async function settleCommand(
     const errorClass = task.errorType ?? 'OfferRejected';
     const next = RETRYABLE_FOR_ONE_OFFER.includes(errorClass) ? 'again' : 'rejected';
     if (next === 'again') retry.push(change.offerId);
+    logFailedTask(services, command, { change, task, errorClass });
     await recordFailedAttempt(db, command, {
       offerId: change.offerId,
       errorClass,
@@ -308,4 +310,24 @@ async function settleCommand(
   );
   await setCommandState(db, command.commandId, 'complete');
   return retry;
+}
+
+/** The request that brought the report was answered well; what it says of this offer is logged as an error of its own. */
+function logFailedTask(
+  { logger }: ActivityServices,
+  { accountId, runId }: Command,
+  failed: { change: OfferChange; task: CommandTask; errorClass: SyncErrorType },
+): void {
+  const { change, task, errorClass } = failed;
+  logSyncError(logger, {
+    operation: 'commandTask',
+    accountId,
+    runId,
+    offerId: change.offerId,
+    sku: change.sku,
+    attempt: change.attempts + 1,
+    errorClass,
+    ...(task.code === null ? {} : { errorCode: task.code }),
+    message: task.message ?? 'the command failed for this offer',
+  });
 }
