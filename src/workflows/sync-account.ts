@@ -22,7 +22,7 @@ import {
 } from './api.js';
 import { describeResult } from './details.js';
 import { BOOKKEEPING, OPENING, phaseOptions } from './retry-policies.js';
-import { failureOf, sleepWithin, untilAnswered, type Patience } from './until-answered.js';
+import { failureOf, untilAnswered, waitForPermit, type Patience } from './until-answered.js';
 import { writeChanges } from './write-changes.js';
 
 const DEFAULT_DEADLINE_MS = 6 * 3_600_000;
@@ -152,7 +152,7 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
     );
     // Under 2 s the wait belongs to the request itself, where no timer is needed.
     if (waitMs >= 2_000)
-      await sleepWithin(patience, waitMs, `${scope ?? 'quota'} is full for ${Math.ceil(waitMs / 1000)} s`);
+      await waitForPermit(patience, waitMs, `${scope ?? 'quota'} is full for ${Math.ceil(waitMs / 1000)} s`);
   }
 
   async function continueRun(run: ContinuedRun): Promise<never> {

@@ -25,7 +25,7 @@ export async function untilAnswered<Result>(patience: Patience, activity: () => 
     } catch (error) {
       const wait = waitAfter(error, pauseMs);
       if (wait === null) throw error;
-      await sleepWithin(patience, wait.ms, wait.why);
+      await (wait.isForPermit ? waitForPermit : sleepWithin)(patience, wait.ms, wait.why);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }
   }
@@ -35,8 +35,13 @@ export async function untilAnswered<Result>(patience: Patience, activity: () => 
 export async function sleepWithin(patience: Patience, ms: number, summary: string): Promise<void> {
   const until = Date.now() + ms;
   if (until > patience.deadline) throw deadlineExceeded(summary);
-  patience.onWait?.(until);
   await sleep(ms, { summary });
+}
+
+/** The same, told as a wait for a permit. */
+export async function waitForPermit(patience: Patience, ms: number, summary: string): Promise<void> {
+  patience.onWait?.(Date.now() + ms);
+  await sleepWithin(patience, ms, summary);
   patience.onWait?.(null);
 }
 
@@ -44,13 +49,18 @@ function deadlineExceeded(at: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(`the deadline of the run is over (${at})`, 'DeadlineExceeded');
 }
 
-function waitAfter(error: unknown, pauseMs: number): { ms: number; why: string } | null {
+function waitAfter(error: unknown, pauseMs: number): { ms: number; why: string; isForPermit: boolean } | null {
   if (!(error instanceof ActivityFailure)) return null;
   const { cause, activityType } = error;
-  if (cause instanceof TimeoutFailure) return { ms: pauseMs, why: `${activityType}: worker lost, trying again` };
+  if (cause instanceof TimeoutFailure) {
+    return { ms: pauseMs, why: `${activityType}: worker lost, trying again`, isForPermit: false };
+  }
   if (!(cause instanceof ApplicationFailure) || !NOBODYS_ANSWER.some((type) => type === cause.type)) return null;
-  if (cause.type !== 'RateLimited') return { ms: pauseMs, why: `${activityType}: ${cause.message}` };
-  return { ms: Math.max(FIRST_PAUSE_MS, retryInMs(cause)), why: `waiting for a permit: ${cause.message}` };
+  if (cause.type !== 'RateLimited') {
+    return { ms: pauseMs, why: `${activityType}: ${cause.message}`, isForPermit: false };
+  }
+  const ms = Math.max(FIRST_PAUSE_MS, retryInMs(cause));
+  return { ms, why: `waiting for a permit: ${cause.message}`, isForPermit: true };
 }
 
 function retryInMs(failure: ApplicationFailure): number {
