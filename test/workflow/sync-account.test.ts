@@ -242,6 +242,20 @@ test.concurrent('the progress query tells the phase, the counts and what the run
   expect(await readTimers(handle)).toMatchObject([{ ms: 4_000, summary: 'seller is full for 4 s' }]);
 });
 
+test.concurrent('a pause before the retry of one offer is not shown as a wait for a permit', async () => {
+  const { handle } = await bed.startAccount({
+    openRun: anOpenRun({ settings: { retryDelaySeconds: 60 } }),
+    planWrites: plansOnce([aPhase({ batches: [1] })]),
+    updateOfferBatch: () => Promise.resolve({ retry: [OFFER], settled: 0 }),
+  });
+  await until('the offer pauses', async () => (await readTimers(handle)).length === 1);
+
+  const progress = await handle.query(accountProgressQuery);
+  await handle.terminate();
+
+  expect(progress).toMatchObject({ phase: 'confirming', waitingUntil: null });
+});
+
 test.concurrent('a permit that is less than two seconds away is left to the request itself', async () => {
   const { handle } = await bed.startAccount({
     awaitRateLimit: () => Promise.resolve({ waitMs: 1_999, scope: 'client' }),
