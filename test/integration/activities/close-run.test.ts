@@ -1,0 +1,240 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { CloseRunInput } from '../../../src/activities/close-run.js';
+import type { RunId } from '../../../src/domain/ids.js';
+import type { Marketplace } from '../../../src/domain/marketplace.js';
+import {
+  changeOf,
+  runOf,
+  setUpActivities,
+  stock,
+  type ActivitiesUnderTest,
+  type Shop,
+} from './activities-under-test.js';
+import { driveSync, sumOfBuckets } from './sync-driver.js';
+
+let under: ActivitiesUnderTest;
+
+beforeAll(async () => {
+  under = await setUpActivities({}, { isUnpaced: true });
+});
+afterEach(() => under.allegro.admin.removeFaults());
+afterAll(() => under.close());
+
+const PATCH = 'PATCH /sale/product-offers/{offerId}';
+
+async function close(shop: Shop, runId: RunId, changes: Partial<CloseRunInput> = {}) {
+  const { accountId } = shop;
+  const input = { accountId, runId, end: 'done', failure: null, accountName: 'Shop', mode: 'live' } as const;
+  return (await under.act.closeRun({ ...input, ...changes })).result;
+}
+
+async function sync(shop: Shop) {
+  return driveSync(under.act, { accountId: shop.accountId, runId: await shop.open() });
+}
+
+async function accountOf({ accountId }: Shop) {
+  return under.db.selectFrom('accounts').selectAll().where('id', '=', accountId).executeTakeFirstOrThrow();
+}
+
+async function incidentsOf({ accountId }: Shop) {
+  return under.db
+    .selectFrom('incidents')
+    .select(['class', 'state', 'occurrences'])
+    .where('accountId', '=', accountId)
+    .orderBy('id')
+    .execute();
+}
+
+/** Kinds of the messages about one shop. */
+async function messagesOf({ accountId }: Shop): Promise<string[]> {
+  const rows = await under.db.selectFrom('outbox').select('message').orderBy('id').execute();
+  return rows.flatMap(({ message }) =>
+    message['accountId'] === accountId && typeof message['kind'] === 'string' ? [message['kind']] : [],
+  );
+}
+
+describe('a complete run', () => {
+  test('counts each offer once, and remembers when it began and how many offers run', async () => {
+    const shop = await under.shop();
+    const [same, lower] = [shop.sku(), shop.sku()];
+    await stock(under, { [same]: 10, [lower]: 4 });
+    await shop.offers([{ externalId: same }, { externalId: lower }, { externalId: null }]);
+
+    const result = await sync(shop);
+
+    expect(result).toMatchObject({ outcome: 'in_sync', seen: 3, isComplete: true });
+    expect(result.buckets).toMatchObject({ in_sync: 1, lowered: 1, skipped: 1 });
+    expect(sumOfBuckets(result)).toBe(3);
+    const run = await runOf(under.db, result.runId as RunId);
+    expect(run).toMatchObject({ state: 'closed', outcome: 'in_sync', buckets: result.buckets });
+    expect(await accountOf(shop)).toMatchObject({ lastCompleteAt: run.startedAt, lastCompleteActive: 3 });
+  });
+
+  test('closed again after a crash it tells the same and counts no request twice', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 4 });
+    await shop.offer({ externalId: sku });
+    const first = await sync(shop);
+    if (first.runId === null) throw new Error('no run');
+
+    const second = await close(shop, first.runId as RunId);
+
+    expect(second).toEqual({ ...first, accountName: 'Shop' });
+    // The listing and the offer.
+    expect(first.requests).toBe(2);
+  });
+
+  test('a preview of a live account is no complete run', async () => {
+    const shop = await under.shop();
+    await shop.offer({ externalId: null });
+    const runId = await shop.scanned({ isPreview: true });
+
+    expect(await close(shop, runId, { mode: 'preview' })).toMatchObject({ isComplete: true });
+
+    expect((await accountOf(shop)).lastCompleteAt).toBeNull();
+  });
+});
+
+describe('a run that was overtaken', () => {
+  test('closes quietly: the account and its incidents are the newer run’s', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 4 });
+    await shop.offer({ externalId: sku });
+    const older = await shop.scanned();
+    const newer = await shop.open();
+
+    const result = await close(shop, older, {
+      end: 'failed',
+      failure: { class: 'MarketplaceUnavailable', message: 'x' },
+    });
+
+    expect(result.outcome).toBe('superseded');
+    expect(await runOf(under.db, older)).toMatchObject({ state: 'closed', outcome: 'superseded' });
+    expect(await runOf(under.db, newer)).toMatchObject({ state: 'open', outcome: null });
+    expect(await incidentsOf(shop)).toEqual([]);
+    expect((await accountOf(shop)).lastCompleteAt).toBeNull();
+  });
+
+  test('keeps what it had when it is closed again after a reset', async () => {
+    const shop = await under.shop();
+    await shop.offer({ externalId: null });
+    const older = await sync(shop);
+    await sync(shop);
+    const before = await runOf(under.db, older.runId as RunId);
+    const account = await accountOf(shop);
+
+    await close(shop, older.runId as RunId);
+
+    expect(await runOf(under.db, older.runId as RunId)).toEqual(before);
+    expect(await accountOf(shop)).toEqual(account);
+  });
+
+  test('leaves no change planned, even when it had been closed as failed', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 4 });
+    const offerId = await shop.offer({ externalId: sku });
+    const failed = await shop.scanned();
+    const result = await close(shop, failed, { end: 'failed', failure: { class: 'InternalError', message: 'x' } });
+    expect(result.buckets).toMatchObject({ pending: 1 });
+    expect(await changeOf(under.db, failed, offerId)).toMatchObject({ state: 'planned' });
+
+    await shop.open();
+
+    expect(await changeOf(under.db, failed, offerId)).toMatchObject({ state: 'superseded', reason: 'run_ended' });
+  });
+});
+
+describe('telling', () => {
+  test('a rejected offer is one incident and one message, however often the run is closed; its recovery is one', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 4 });
+    const offerId = await shop.offer({ externalId: sku });
+    await under.allegro.admin.plantFault({ match: { route: PATCH, offerId }, fault: { kind: 'status', status: 404 } });
+
+    const failed = await sync(shop);
+    await close(shop, failed.runId as RunId);
+    await sync(shop);
+    expect(failed).toMatchObject({ outcome: 'problems', failed: { OfferNotFound: 1 } });
+    expect(await incidentsOf(shop)).toEqual([{ class: 'OfferNotFound', state: 'open', occurrences: 1 }]);
+    expect(await messagesOf(shop)).toEqual(['offer_failures']);
+
+    await under.allegro.admin.removeFaults();
+    await stock(under, { [sku]: 5 });
+    const right = await sync(shop);
+    await close(shop, right.runId as RunId);
+    expect(right.buckets).toMatchObject({ lowered: 1 });
+    expect(await incidentsOf(shop)).toMatchObject([{ state: 'resolved' }]);
+    expect(await messagesOf(shop)).toEqual(['offer_failures', 'resolved']);
+    expect(await under.db.selectFrom('quarantinedOffers').where('offerId', '=', offerId).selectAll().execute()).toEqual(
+      [],
+    );
+  });
+
+  test('stock rows that have vanished are told, and over when they are back', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 10 });
+    const offerId = await shop.offer({ externalId: sku });
+    await sync(shop);
+    await under.db.deleteFrom('stockLevels').where('sku', '=', sku).execute();
+
+    await sync(shop);
+    await sync(shop);
+    expect(await incidentsOf(shop)).toEqual([{ class: 'StockRowVanished', state: 'open', occurrences: 2 }]);
+
+    await stock(under, { [sku]: 10 });
+    await sync(shop);
+    expect(await incidentsOf(shop)).toMatchObject([{ state: 'resolved' }]);
+    expect(await messagesOf(shop)).toEqual(['account_problem', 'resolved']);
+
+    // Another SKU that was never in the stock has not vanished from it.
+    await under.allegro.admin.editOffer(offerId, { externalId: 'never-in-stock' });
+    await sync(shop);
+    expect(await incidentsOf(shop)).toHaveLength(1);
+  });
+
+  test('the end of silence is told by a complete live run only', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 10 });
+    await shop.offers([{ externalId: sku }, { externalId: sku }]);
+    const silence = { accountId: shop.accountId, class: 'NoCompleteRun', title: 'silence', details: '{}' };
+    await under.db.insertInto('incidents').values(silence).execute();
+
+    const chosen = await shop.scanned({ skus: [sku] });
+    await close(shop, chosen);
+    const preview = await shop.scanned({ isPreview: true });
+    await close(shop, preview, { mode: 'preview' });
+    expect(await incidentsOf(shop)).toMatchObject([{ state: 'open' }]);
+
+    await sync(shop);
+    expect(await incidentsOf(shop)).toMatchObject([{ state: 'resolved' }]);
+  });
+
+  test('an incomplete listing ends no problem of offers it may not have met', async () => {
+    const shop = await under.shop();
+    const [sku, vanished] = [shop.sku(), shop.sku()];
+    await stock(under, { [sku]: 10, [vanished]: 10 });
+    await shop.offers([{ externalId: sku }, { externalId: vanished }]);
+    await sync(shop);
+    await under.db.deleteFrom('stockLevels').where('sku', '=', vanished).execute();
+    await sync(shop);
+    const halved: Marketplace = {
+      ...under.services.marketplace,
+      listOffers: async (call, page) => {
+        const { offers } = await under.services.marketplace.listOffers(call, page);
+        return { offers: offers.filter((offer) => offer.sku === sku), totalCount: 2 };
+      },
+    };
+    const runId = await shop.open();
+    await under.with({ marketplace: halved }).scanOffers({ runId, cursor: { position: 0 }, priority: 'scheduled' });
+
+    expect(await close(shop, runId)).toMatchObject({ isComplete: false });
+
+    expect(await incidentsOf(shop)).toMatchObject([{ class: 'StockRowVanished', state: 'open' }]);
+  });
+});
