@@ -42,7 +42,7 @@ export interface SubmitCommandResult {
 export function createSubmitCommand(services: ActivityServices) {
   return function submitCommand(input: SubmitCommandInput): Promise<SubmitCommandResult> {
     return withHeartbeat((signal) =>
-      inRun(services, { ...input, signal }, async (scope) => {
+      inRun(services, { ...input, signal, isBatch: true }, async (scope) => {
         const command = await readCommand(services.db, scope.run.accountId, input.commandId);
         if (command === null || command.state === 'failed' || command.state === 'superseded') {
           return { isSent: false, hasRerouted: true };

@@ -14,12 +14,13 @@ export interface RunScope {
 }
 
 /**
- * Loads the run for an activity and, after the work, adds its requests to the run's row.
+ * Loads the run for an activity and, after the work, adds its requests to the run's row. A batch is a part of the scan, a
+ * command, or up to 50 single writes.
  * @throws SyncError Superseded when another run owns the account or the account was removed
  */
 export async function inRun<Result>(
   services: ActivityServices,
-  input: { runId: RunId; priority: Call['priority']; signal?: AbortSignal },
+  input: { runId: RunId; priority: Call['priority']; signal?: AbortSignal; isBatch?: boolean },
   work: (scope: RunScope) => Promise<Result>,
 ): Promise<Result> {
   const { db } = services;
@@ -37,6 +38,7 @@ export async function inRun<Result>(
   try {
     return await work({ run, account, call });
   } finally {
-    await addRunCosts(db, run.runId, { requests: services.requests.take(run.runId), batches: 1 });
+    const requests = services.requests.take(run.runId);
+    await addRunCosts(db, run.runId, { requests, batches: input.isBatch === true ? 1 : 0 });
   }
 }

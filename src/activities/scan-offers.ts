@@ -44,7 +44,7 @@ const UNREADABLE = ['OfferNotFound', 'AccessDenied', 'InvalidAnswer'];
 export function createScanOffers(services: ActivityServices) {
   return function scanOffers(input: ScanOffersInput): Promise<ScanOffersResult> {
     return withHeartbeat((signal) =>
-      inRun(services, { ...input, signal }, async (scope) =>
+      inRun(services, { ...input, signal, isBatch: true }, async (scope) =>
         scope.run.skus === null ? scanListing(services, scope, input.cursor) : scanSkus(services, scope, input.cursor),
       ),
     );

@@ -43,7 +43,7 @@ export interface UpdateOfferBatchResult {
 export function createUpdateOfferBatch(services: ActivityServices) {
   return function updateOfferBatch(input: UpdateOfferBatchInput): Promise<UpdateOfferBatchResult> {
     return withHeartbeat((signal) =>
-      inRun(services, { ...input, signal }, async (scope) => {
+      inRun(services, { ...input, signal, isBatch: true }, async (scope) => {
         const changes = await readBatch(services.db, scope.run, input.batch);
         const toSend = changes.filter(
           (change) => change.state === 'planned' || change.attempts === 0 || change.operation !== null,
