@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { OfferId } from '../../../src/domain/ids.js';
+import {
+  closeUnsent,
+  confirmChanges,
+  forgetAttempts,
+  markSending,
+  readBatch,
+  readChange,
+  recordFailedAttempt,
+  recordOperation,
+  rejectChange,
+  type FailedAttempt,
+} from '../../../src/storage/changes.js';
+import { openDatabase, type Db } from '../../../src/storage/database.js';
+import type { ChangeStateColumn } from '../../../src/storage/schema.js';
+import { planWrites } from '../../../src/storage/write-plan.js';
+import { createTestDatabase, type TestDatabase } from '../../servers.js';
+import { anAccountWithRun, aRunOf, plannedChanges, type ARun } from './a-run.js';
+
+let database: TestDatabase;
+let db: Db;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = openDatabase(database.url, { applicationName: 'test' });
+});
+afterAll(async () => {
+  await db.destroy();
+  await database.drop();
+});
+
+interface OneChange {
+  readonly run: ARun;
+  readonly offerId: OfferId;
+}
+
+async function aChange(state: ChangeStateColumn = 'planned'): Promise<OneChange> {
+  const run = await anAccountWithRun(db);
+  const [offerId] = await plannedChanges(db, run, [{ kind: 'lower', target: 3 }]);
+  if (offerId === undefined) throw new Error('no change');
+  await db.updateTable('offerChanges').set({ state }).where('runId', '=', run.runId).execute();
+  return { run, offerId };
+}
+
+async function stateOf({ run, offerId }: OneChange): Promise<string | undefined> {
+  return (await readChange(db, run, offerId))?.state;
+}
+
+function confirm({ run, offerId }: OneChange, available = 3): Promise<void> {
+  return confirmChanges(db, run, [{ offerId, available, isEndedByStatus: false, traceId: null }]);
+}
+
+function aFailure(offerId: OfferId, changes: Partial<FailedAttempt> = {}): FailedAttempt {
+  return {
+    offerId,
+    errorClass: 'OfferRejected',
+    code: 'X',
+    message: 'no',
+    traceId: null,
+    next: 'rejected',
+    isQuarantined: true,
+    ...changes,
+  };
+}
+
+const FINAL = ['confirmed', 'rejected', 'superseded', 'held', 'in_sync'] as const;
+
+describe('a change that has its final state keeps it', () => {
+  test.each(FINAL)('%s', async (state) => {
+    const change = await aChange(state);
+    const { run, offerId } = change;
+
+    expect(await markSending(db, run, { offerIds: [offerId], kind: null, target: 9 })).toBe(false);
+    await confirm(change);
+    await closeUnsent(db, run, [offerId], { state: 'unknown', reason: 'x' });
+    await recordFailedAttempt(db, run, aFailure(offerId));
+    await rejectChange(db, run, offerId, { errorClass: 'X', message: 'x' });
+    await recordOperation(db, run, offerId, '/sale/x');
+
+    expect(await readChange(db, run, offerId)).toMatchObject({ state, attempts: 0, valueSent: null, operation: null });
+    expect(
+      await db.selectFrom('quarantinedOffers').where('accountId', '=', run.accountId).selectAll().execute(),
+    ).toEqual([]);
+  });
+});
+
+describe('marking as sending', () => {
+  test('records what is sent, and when', async () => {
+    const change = await aChange();
+
+    expect(await markSending(db, change.run, { offerIds: [change.offerId], kind: 'end', target: 0 })).toBe(true);
+
+    const row = await readChange(db, change.run, change.offerId);
+    expect(row).toMatchObject({ state: 'sending', kind: 'end', target: 0, valueSent: 0, reason: null });
+    expect(row?.sentAt).toBeInstanceOf(Date);
+  });
+
+  test('another number after one that may have arrived overtakes it; the same number does not', async () => {
+    const change = await aChange();
+    const send = (target: number) => markSending(db, change.run, { offerIds: [change.offerId], kind: null, target });
+    await send(3);
+    await send(3);
+    expect((await readChange(db, change.run, change.offerId))?.reason).toBeNull();
+
+    await send(2);
+    await confirm(change, 2);
+
+    expect(await readChange(db, change.run, change.offerId)).toMatchObject({ state: 'unknown', reason: 'overtakes' });
+  });
+
+  test('an overtaken run marks nothing, at whatever moment the newer one opens', async () => {
+    const change = await aChange();
+    const marks: boolean[] = [];
+    // The newer run opens in one transaction with another connection waiting for the account's row.
+    const older = markSending(db, change.run, { offerIds: [change.offerId], kind: null, target: 3 });
+    const newer = aRunOf(db, change.run.accountId);
+    marks.push(await older);
+    await newer;
+    marks.push(await markSending(db, change.run, { offerIds: [change.offerId], kind: null, target: 3 }));
+
+    expect(marks[1]).toBe(false);
+    // Either it was marked before the newer run opened, or never.
+    expect(await stateOf(change)).toBe(marks[0] === true ? 'sending' : 'superseded');
+  });
+});
+
+describe('attempts', () => {
+  test('a refusal to be tried again is counted and stays sending', async () => {
+    const change = await aChange('sending');
+
+    await recordFailedAttempt(db, change.run, aFailure(change.offerId, { next: 'again', errorClass: 'OfferConflict' }));
+
+    expect(await readChange(db, change.run, change.offerId)).toMatchObject({
+      state: 'sending',
+      attempts: 1,
+      errorClass: 'OfferConflict',
+    });
+  });
+
+  test('texts that PostgreSQL cannot hold are stored all the same', async () => {
+    const change = await aChange('sending');
+
+    await recordFailedAttempt(
+      db,
+      change.run,
+      aFailure(change.offerId, { code: 'A\0B', message: `\0 ${'x'.repeat(100_000)}`, traceId: 't' }),
+    );
+
+    expect(await stateOf(change)).toBe('rejected');
+  });
+
+  test('an outage takes back the attempts of its batch, and of no change that has ended', async () => {
+    const run = await anAccountWithRun(db);
+    const [first, second] = await plannedChanges(db, run, [
+      { kind: 'lower', target: 3 },
+      { kind: 'lower', target: 4 },
+    ]);
+    if (first === undefined || second === undefined) throw new Error('no changes');
+    const [phase] = await planWrites(db, run);
+    const batch = phase?.batches[0] ?? 0;
+    await markSending(db, run, { offerIds: [first, second], kind: null, target: 3 });
+    await recordFailedAttempt(db, run, aFailure(first, { next: 'again', errorClass: 'OutcomeUnknown' }));
+    await recordFailedAttempt(db, run, aFailure(second));
+
+    await forgetAttempts(db, run, batch);
+
+    expect(await readChange(db, run, first)).toMatchObject({ attempts: 0, state: 'sending' });
+    expect(await readChange(db, run, second)).toMatchObject({ attempts: 1, state: 'rejected' });
+    expect((await readBatch(db, run, batch)).map((row) => row.offerId)).toEqual([first]);
+  });
+
+  test('a rejection read twice lengthens the quarantine once', async () => {
+    const change = await aChange('sending');
+
+    await recordFailedAttempt(db, change.run, aFailure(change.offerId));
+    await recordFailedAttempt(db, change.run, aFailure(change.offerId));
+
+    const { rejections } = await db
+      .selectFrom('quarantinedOffers')
+      .select('rejections')
+      .where('accountId', '=', change.run.accountId)
+      .executeTakeFirstOrThrow();
+    expect(rejections).toBe(1);
+  });
+
+  test('a confirmation ends the quarantine', async () => {
+    const change = await aChange('sending');
+    await recordFailedAttempt(db, change.run, aFailure(change.offerId));
+    const next = await aRunOf(db, change.run.accountId);
+    await plannedChanges(db, next, [{ kind: 'lower', target: 3 }]);
+    await markSending(db, next, { offerIds: [change.offerId], kind: null, target: 3 });
+
+    await confirm({ run: next, offerId: change.offerId });
+
+    expect(
+      await db.selectFrom('quarantinedOffers').where('accountId', '=', next.accountId).selectAll().execute(),
+    ).toEqual([]);
+  });
+});
