@@ -149,10 +149,19 @@ async function connectParts(config: Config, told: { logger: Logger; scrubber: Sc
     connectTimeout: 3_000,
     retryStrategy: (attempt) => Math.min(attempt * 200, 2_000),
   });
-  redis.on('error', () => undefined);
+  const fault: { newest: Error | null } = { newest: null };
+  redis.on('error', (error) => (fault.newest = error));
+  // A command that could not be sent only tells that; why is told to the listener.
+  const pingRedis = async (): Promise<void> => {
+    try {
+      await redis.ping();
+    } catch (error) {
+      throw fault.newest ?? error;
+    }
+  };
   const [, , temporal] = await Promise.all([
     connectPatiently('PostgreSQL', () => checkDatabase(db), services),
-    connectPatiently('Redis', () => redis.ping(), services),
+    connectPatiently('Redis', pingRedis, services),
     connectPatiently('Temporal', () => connectTemporal(config), services),
   ]);
   const limiter = createRateLimiter({

@@ -104,6 +104,7 @@ describe('the worker at its start', () => {
     await repeated;
     worker.kill('SIGKILL');
     await once(worker, 'close');
+    expect(output).toContain('connect ECONNREFUSED 127.0.0.1:9');
     expect(output).not.toContain('worker is ready');
   });
 
