@@ -1,4 +1,4 @@
-import { ScheduleNotFoundError } from '@temporalio/client';
+import { ScheduleNotFoundError, WorkflowNotFoundError } from '@temporalio/client';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import {
@@ -12,7 +12,7 @@ import {
   triggerSchedule,
   type ScheduleState,
 } from '../schedule.js';
-import { SCHEDULE_ID } from '../workflows/api.js';
+import { SCHEDULE_ID, SYNC_ALL_ACCOUNTS_ID } from '../workflows/api.js';
 import { addCommand, addGroup, type CommandContext, type RunCommand } from './command.js';
 import { CommandFailed, type ExitStatus } from './failures.js';
 import { nothing, reason } from './inputs.js';
@@ -121,10 +121,15 @@ async function trigger({ services, output }: CommandContext): Promise<ExitStatus
   const { client } = await services.temporal();
   const before = await readSchedule(client);
   if (before === null) throw new CommandFailed(NO_SCHEDULE);
-  const running = await runningOf(client, before);
+  const running = await runningOf(client, before.running);
   if (running.length > 0) {
     throw new CommandFailed(
       `a scheduled run is at work (${running.join(', ')}), and the Schedule skips runs that would overlap. Wait for it, or run: allegro-stock-sync sync`,
+    );
+  }
+  if ((await runningOf(client, [SYNC_ALL_ACCOUNTS_ID])).length > 0) {
+    throw new CommandFailed(
+      `a run over all accounts is at work (${SYNC_ALL_ACCOUNTS_ID}, started by hand): the scheduled one would find them busy. Wait for it, or run: allegro-stock-sync sync`,
     );
   }
   await orMissing(triggerSchedule(client));
@@ -134,14 +139,21 @@ async function trigger({ services, output }: CommandContext): Promise<ExitStatus
 }
 
 /** The Schedule learns of the end of a run a moment late, so each is asked itself. */
-async function runningOf(client: TemporalService['client'], schedule: ScheduleState): Promise<string[]> {
+async function runningOf(client: TemporalService['client'], workflowIds: readonly string[]): Promise<string[]> {
   const states = await Promise.all(
-    schedule.running.map(async (workflowId) => {
-      const { status } = await client.workflow.getHandle(workflowId).describe();
-      return status.name === 'RUNNING' ? [workflowId] : [];
-    }),
+    workflowIds.map(async (workflowId) => ((await isRunning(client, workflowId)) ? [workflowId] : [])),
   );
   return states.flat();
+}
+
+async function isRunning(client: TemporalService['client'], workflowId: string): Promise<boolean> {
+  try {
+    const { status } = await client.workflow.getHandle(workflowId).describe();
+    return status.name === 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
 }
 
 async function orMissing(work: Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { SCHEDULE_ID, SYNC_ALL_ACCOUNTS_ID } from '../../../src/workflows/api.js';
+import { SCHEDULE_ID, SYNC_ALL_ACCOUNTS_ID, TASK_QUEUE } from '../../../src/workflows/api.js';
 import { runClient, type Ran } from './client-under-test.js';
 import { createNamespace, until, type TestNamespace } from './temporal-namespace.js';
 
@@ -97,6 +97,19 @@ describe('a Schedule', () => {
 
     const [running] = (await describeAction()).info.runningActions;
     await temporal.client.workflow.getHandle(running?.workflow.workflowId ?? '').terminate();
+    expect(await schedule(['trigger'])).toMatchObject({ status: 0 });
+  });
+
+  test('is not triggered while a run over all accounts by hand is at work', async () => {
+    await schedule(['apply']);
+    const { workflow } = temporal.client;
+    const byHand = await workflow.start('syncAllAccounts', { workflowId: SYNC_ALL_ACCOUNTS_ID, taskQueue: TASK_QUEUE });
+
+    const refused = await schedule(['trigger']);
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain(`a run over all accounts is at work (${SYNC_ALL_ACCOUNTS_ID}, started by hand)`);
+
+    await byHand.terminate();
     expect(await schedule(['trigger'])).toMatchObject({ status: 0 });
   });
 
