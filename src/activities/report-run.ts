@@ -91,7 +91,7 @@ function problemOf(account: AccountName, failure: { readonly class: string; read
 function titleOf(errorClass: string): string {
   switch (errorClass) {
     case 'TokenRevoked':
-      return 'The account is paused: its authorization is no longer valid';
+      return 'The account is paused until it is logged in at Allegro';
     case 'AccountRefused':
       return 'The account is refused: its token belongs to another shop';
     case 'ApplicationRefused':
