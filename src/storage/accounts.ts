@@ -81,12 +81,6 @@ export async function listAccounts(db: Db, accountIds?: readonly AccountId[]): P
   }));
 }
 
-/** The accounts that a scheduled run syncs: those not paused. */
-export async function listActiveAccountIds(db: Db): Promise<AccountId[]> {
-  const rows = await db.selectFrom('accounts').select('id').where('pausedReason', 'is', null).orderBy('id').execute();
-  return rows.map((row) => toAccountId(row.id));
-}
-
 /** @returns false when there is no such account */
 export async function changeAccount(db: Db, accountId: AccountId, changes: AccountChanges): Promise<boolean> {
   const { max, mode, ...sameName } = changes;

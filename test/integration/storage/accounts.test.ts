@@ -7,11 +7,11 @@ import {
   deleteAccount,
   fenceOffAccount,
   listAccounts,
-  listActiveAccountIds,
   pauseAccount,
   readAccount,
   resumeAccount,
 } from '../../../src/storage/accounts.js';
+import { listActiveAccounts } from '../../../src/storage/account-ticks.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { readStopSwitch, setStopSwitch } from '../../../src/storage/stop-switch.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
@@ -87,9 +87,9 @@ describe('an account', () => {
   test('takes no part while it is paused', async () => {
     const accountId = await anAccount();
     await pauseAccount(db, accountId, 'moving');
-    expect(await listActiveAccountIds(db)).not.toContain(accountId);
+    expect((await listActiveAccounts(db)).map((active) => active.accountId)).not.toContain(accountId);
     await resumeAccount(db, accountId);
-    expect(await listActiveAccountIds(db)).toContain(accountId);
+    expect((await listActiveAccounts(db)).map((active) => active.accountId)).toContain(accountId);
   });
 
   test('that is fenced off is paused, and no earlier run owns it', async () => {
