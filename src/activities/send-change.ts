@@ -15,7 +15,7 @@ import {
 } from '../storage/changes.js';
 import { readDatabaseTime, readStock } from '../storage/offers.js';
 import { countActiveOffers } from '../storage/runs.js';
-import { countPlannedEndings } from '../storage/write-plan.js';
+import { claimEnding } from '../storage/write-plan.js';
 import type { RunScope } from './run-scope.js';
 import type { ActivityServices } from './services.js';
 
@@ -229,20 +229,20 @@ async function toPlan(
   if (decision.kind === 'skipped') return close('superseded', `skipped:${decision.reason}`);
   if (decision.kind !== 'change') return close('in_sync', 'became_unnecessary');
   const { change: kind, target } = decision;
-  if (kind === 'end' && change.kind !== 'end' && !(await mayEndOneMore(services, scope))) return close('held', 'guard');
+  if (kind === 'end' && change.kind !== 'end' && !(await mayEndToo(services, scope, change)))
+    return close('held', 'guard');
   return { kind, target, write: toWrite(kind, target, republish) };
 }
 
 /** The stock fell to 0 after the guard had looked: the guard's allowance holds for such endings too. */
-async function mayEndOneMore({ db, sync }: ActivityServices, { run }: RunScope): Promise<boolean> {
-  const { unapproved } = await countPlannedEndings(db, run);
+async function mayEndToo({ db, sync }: ActivityServices, { run }: RunScope, change: OfferChange): Promise<boolean> {
   const activeOffers = await countActiveOffers(db, run.runId, run.accountId);
-  const guard = guardEndings({
-    plannedEndings: unapproved + 1,
+  const { allowedEndings } = guardEndings({
+    plannedEndings: 0,
     activeOffers,
     maxEndedPercent: sync.guardMaxEndedPercent,
   });
-  return !guard.isHeld;
+  return claimEnding(db, run, { offerId: change.offerId, allowedEndings });
 }
 
 function toWrite(kind: ChangeKind, target: number, republish: boolean): OfferWrite {
@@ -288,7 +288,8 @@ async function readNumber(marketplace: Marketplace, call: Call, { offerId }: Off
 function nextRoute(change: OfferChange, type: SyncErrorType): 'again' | 'command' | 'end_command' | 'rejected' {
   if (type === 'OfferConflict' || type === 'OutcomeUnknown' || type === 'InvalidAnswer') return 'again';
   // The whole offer is checked by a PATCH; a command may still carry the number (once).
-  if (type !== 'OfferRejected' || change.errorClass === 'OfferRejected') return 'rejected';
+  const hadItsCommand = change.route !== 'patch' || change.errorClass === 'OfferRejected';
+  if (type !== 'OfferRejected' || hadItsCommand) return 'rejected';
   if (change.kind === 'lower' || change.kind === 'raise') return 'command';
   return change.kind === 'end' ? 'end_command' : 'rejected';
 }

@@ -30,6 +30,8 @@ export interface OfferChange {
   readonly sold: number;
   /** Who ended the offer, as far as the scan knew. */
   readonly endedBy: EndedBy | null;
+  /** The way it went, or is to go. */
+  readonly route: ChangeRow['route'];
   /** From when `valueBefore` was known. */
   readonly knownAt: Date;
   readonly sentAt: Date | null;
@@ -50,6 +52,7 @@ function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): 
     sku,
     kind: row.kind,
     state: row.state,
+    route: row.route,
     reason: row.reason,
     valueBefore: row.valueBefore,
     statusBefore: toStatus(row.statusBefore),

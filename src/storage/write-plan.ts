@@ -176,6 +176,31 @@ export async function countPlannedEndings(
   return rows[0] ?? { approved: 0, unapproved: 0 };
 }
 
+/**
+ * Makes an ending of a change that was planned as something else, if the run may still end that many. One at a time, so
+ * that many that fall to 0 together cannot all be the last one allowed.
+ * @returns false: it would be one too many
+ */
+export async function claimEnding(
+  db: Db,
+  run: { runId: RunId; accountId: AccountId },
+  ending: { readonly offerId: OfferId; readonly allowedEndings: number },
+): Promise<boolean> {
+  return db.transaction().execute(async (trx) => {
+    await trx.selectFrom('syncRuns').select('id').where('id', '=', run.runId).forUpdate().execute();
+    const { unapproved } = await countPlannedEndings(trx, run);
+    if (unapproved >= ending.allowedEndings) return false;
+    await trx
+      .updateTable('offerChanges')
+      .set({ kind: 'end', target: 0 })
+      .where('runId', '=', run.runId)
+      .where('offerId', '=', ending.offerId)
+      .where('state', 'in', ['planned', 'sending'])
+      .execute();
+    return true;
+  });
+}
+
 function isApproved() {
   return sql<boolean>`exists (
     select 1 from approvals p where p.account_id = c.account_id and p.offer_id = c.offer_id and p.target = c.target
