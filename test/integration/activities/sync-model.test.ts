@@ -10,7 +10,7 @@ import { driveSync, sumOfBuckets } from './sync-driver.js';
  * Any shop, any sequence of runs with faults, crashes, stock changes and sales: nothing harmful is ever written, every
  * run counts each offer once, and when the faults are over every offer holds what it should.
  */
-const RUNS = { numRuns: Number(process.env['MODEL_RUNS'] ?? 200), seed: Number(process.env['MODEL_SEED'] ?? 20261123) };
+const RUNS = { numRuns: Number(process.env['MODEL_RUNS'] ?? 100), seed: Number(process.env['MODEL_SEED'] ?? 20261123) };
 
 let under: ActivitiesUnderTest;
 let act: Activities & MarketplaceActivities;
@@ -208,6 +208,13 @@ async function calmRun({ shop }: World): Promise<void> {
     .updateTable('quarantinedOffers')
     .set({ retryAt: new Date(0) })
     .where('accountId', '=', shop.accountId)
+    .execute();
+  // So is it given up to wait for a command that never arrived.
+  await under.db
+    .updateTable('commands')
+    .set({ sentAt: new Date(0) })
+    .where('accountId', '=', shop.accountId)
+    .where('sentAt', 'is not', null)
     .execute();
   const result = await driveSync(patientless, { accountId: shop.accountId, runId: await shop.open() });
   expect(result).toMatchObject({ failure: null, isComplete: true });

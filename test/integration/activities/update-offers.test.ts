@@ -18,7 +18,7 @@ import {
 let under: ActivitiesUnderTest;
 
 beforeAll(async () => {
-  under = await setUpActivities();
+  under = await setUpActivities({}, { isUnpaced: true });
 });
 afterEach(() => under.allegro.admin.removeFaults());
 afterAll(() => under.close());
