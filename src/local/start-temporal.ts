@@ -51,6 +51,9 @@ async function isNamespaceReady(address: string, namespace: string, attributes: 
   }
 }
 
+/** A server under load, or one that is just starting, may need more than one try. */
+const ANSWERS_WITHIN_MS = 5_000;
+
 async function useTemporalOf(system: System, address: string, print: Print): Promise<RunningTemporal> {
   const [host, port] = [
     address.slice(0, address.lastIndexOf(':')),
@@ -59,7 +62,7 @@ async function useTemporalOf(system: System, address: string, print: Print): Pro
   if (host === '' || !Number.isSafeInteger(port)) {
     throw new SetUpError('TEMPORAL_ADDRESS is not a host and a port, such as 127.0.0.1:7233.');
   }
-  if (!(await canConnect(host, port))) {
+  if (!(await waitUntil(() => canConnect(host, port), ANSWERS_WITHIN_MS, 250))) {
     throw new SetUpError(
       `TEMPORAL_ADDRESS names ${address}, where nothing answers. Start that Temporal, or unset TEMPORAL_ADDRESS to have one started here.`,
     );

@@ -48,7 +48,14 @@ test('the histories cover every workflow and every way in which a run of an acco
     expect(has(new RegExp(`"workflowType":\\{"name":"${type}"\\}`))).toBe(true);
   }
   const activities = ['loadAccounts', 'recordTick', 'openRun', 'awaitRateLimit', 'scanOffers', 'checkGuards'];
-  const writes = ['planWrites', 'submitCommand', 'checkCommands', 'updateOfferBatch', 'updateOfferStock', 'rejectOffer'];
+  const writes = [
+    'planWrites',
+    'submitCommand',
+    'checkCommands',
+    'updateOfferBatch',
+    'updateOfferStock',
+    'rejectOffer',
+  ];
   for (const type of [...activities, ...writes, 'closeRun', 'notify', 'housekeep']) {
     expect(has(new RegExp(`"activityType":\\{"name":"${type}"\\}`))).toBe(true);
   }

@@ -114,6 +114,11 @@ describe('npm run local', () => {
       'TEMPORAL_NAMESPACE',
       'DATABASE_URL',
       'REDIS_URL',
+      'ALLEGRO_API_URL',
+      'ALLEGRO_AUTH_URL',
+      'ALLEGRO_CLIENT_ID',
+      'ALLEGRO_CLIENT_SECRET',
+      'ALLEGRO_USER_AGENT',
       'TOKEN_ENCRYPTION_KEY',
     ]);
     const client = new pg.Client({ connectionString: variables['DATABASE_URL'] });

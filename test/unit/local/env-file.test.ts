@@ -27,6 +27,17 @@ describe('the file of local addresses', () => {
     });
   });
 
+  it('gives nothing of the simulated Allegro to whoever names a real application', () => {
+    const file = join(directory, 'env');
+    writeFileSync(file, 'REDIS_URL=redis://file\nALLEGRO_API_URL=http://127.0.0.1:8080\nALLEGRO_CLIENT_ID=local\n');
+    const real: NodeJS.ProcessEnv = { ALLEGRO_CLIENT_ID: 'real' };
+    loadLocalEnv(real, file);
+    expect(real).toEqual({ ALLEGRO_CLIENT_ID: 'real', REDIS_URL: 'redis://file' });
+    const tuned: NodeJS.ProcessEnv = { ALLEGRO_SYNC_SCHEDULE: '60' };
+    loadLocalEnv(tuned, file);
+    expect(tuned).toMatchObject({ ALLEGRO_API_URL: 'http://127.0.0.1:8080', ALLEGRO_CLIENT_ID: 'local' });
+  });
+
   it('changes nothing when it is absent, as in production', () => {
     const environment: NodeJS.ProcessEnv = {};
     loadLocalEnv(environment, join(directory, 'absent'));
