@@ -6,7 +6,7 @@ import { remindOfOpenProblems } from './notifications/remind.js';
 import { tellOver, tellProblem } from './notifications/tell.js';
 import { readAccountFreshness } from './storage/account-freshness.js';
 import type { Db } from './storage/database.js';
-import { countOpenIncidents } from './storage/incidents.js';
+import { countOpenIncidents, resolveIncidents } from './storage/incidents.js';
 import { readOutboxState } from './storage/outbox.js';
 import { readStopSwitch } from './storage/stop-switch.js';
 
@@ -66,17 +66,23 @@ async function keepUp(services: UpkeepServices, silent: Set<string>): Promise<vo
   }
 }
 
-/** Tells of live accounts without a complete run within two intervals, and of those that have one again. */
-async function tellSilence({ db, scheduleSeconds }: UpkeepServices, silent: Set<string>): Promise<void> {
+/**
+ * Tells of live accounts without a complete run within two intervals, and of those that have one again. Of an account
+ * that is not expected to run any more nothing is told: its silence is no problem, but not over either.
+ */
+export async function tellSilence(
+  { db, scheduleSeconds }: Pick<UpkeepServices, 'db' | 'scheduleSeconds'>,
+  silent: Set<string>,
+): Promise<void> {
   const accounts = await readAccountFreshness(db);
   const names = new Map(accounts.map(({ accountId, name }) => [accountId, name]));
   const health = judgeSyncHealth(accounts, { now: new Date(), intervalSeconds: scheduleSeconds });
   for (const { accountId, state, lastCompleteAt } of health) {
     const account = { accountId, accountName: names.get(accountId) ?? accountId };
+    const filter = { classes: [SILENCE], offerIds: null };
     if (state !== 'stale') {
-      await db
-        .transaction()
-        .execute((trx) => tellOver(trx, { account, filter: { classes: [SILENCE], offerIds: null } }));
+      if (state === 'fresh') await db.transaction().execute((trx) => tellOver(trx, { account, filter }));
+      else await resolveIncidents(db, { accountId, ...filter });
       silent.delete(accountId);
     } else if (!silent.has(accountId)) {
       await db.transaction().execute((trx) =>
