@@ -6,6 +6,7 @@ import type { ProcessRecord } from './process-record.js';
 import type { RunningServer, ServerPlace } from './running-server.js';
 import { startServerProcess } from './server-process.js';
 import { readVariable, SetUpError, type Print, type System } from './system.js';
+import { waitUntil } from './wait-until.js';
 import { findInstalledTemporalCli, findTemporalCli } from './temporal-cli.js';
 
 const USUAL_PORT = 7233;
