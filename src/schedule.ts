@@ -13,6 +13,7 @@ import {
   SEARCH_ATTRIBUTE_NAMES,
   SYNC_ALL_ACCOUNTS,
   SYNC_ALL_ACCOUNTS_ID,
+  SYNC_OUTCOME_KEY,
   SYNC_TRIGGER_KEY,
   TASK_QUEUE,
   type SyncAllAccountsInput,
@@ -36,7 +37,10 @@ function syncAction(intervalSeconds: number): ScheduleOptionsStartWorkflowAction
     // Without a worker a run would wait for ever, and SKIP would skip every tick after it.
     workflowRunTimeout: `${intervalSeconds} seconds`,
     staticSummary: 'Scheduled sync of all active accounts',
-    typedSearchAttributes: [{ key: SYNC_TRIGGER_KEY, value: 'schedule' }],
+    typedSearchAttributes: [
+      { key: SYNC_TRIGGER_KEY, value: 'schedule' },
+      { key: SYNC_OUTCOME_KEY, value: 'running' },
+    ],
   };
 }
 

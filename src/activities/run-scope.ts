@@ -2,6 +2,7 @@ import { SyncError } from '../domain/errors.js';
 import type { RunId } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
 import { readAccount } from '../storage/accounts.js';
+import { LOGIN_NEEDED } from '../storage/token-store.js';
 import { addRunCosts, readRun, type OpenRun } from '../storage/runs.js';
 import type { Account } from '../domain/account.js';
 import type { ActivityServices } from './services.js';
@@ -29,6 +30,7 @@ export async function inRun<Result>(
   if (run.isSuperseded) throw new SyncError('Superseded', `run ${input.runId}: a newer run owns the account`);
   const account = await readAccount(db, run.accountId);
   if (account === null) throw new SyncError('Superseded', `account ${run.accountId} was removed`);
+  refuseWithdrawn(run, account);
   const call: Call = {
     accountId: run.accountId,
     priority: input.priority,
@@ -41,4 +43,15 @@ export async function inRun<Result>(
     const requests = services.requests.take(run.runId);
     await addRunCosts(db, run.runId, { requests, batches: input.isBatch === true ? 1 : 0 });
   }
+}
+
+/** A run writes only while its account may: pausing it, or setting it back to preview, ends the run between two batches. */
+function refuseWithdrawn(run: OpenRun, account: Account): void {
+  if (run.mode === 'preview') return;
+  const { pausedReason, mode, accountId } = account;
+  if (pausedReason?.startsWith(LOGIN_NEEDED) === true) {
+    throw new SyncError('TokenRevoked', pausedReason.slice(LOGIN_NEEDED.length));
+  }
+  if (pausedReason !== null) throw new SyncError('WritesStopped', `account ${accountId} was paused: ${pausedReason}`);
+  if (mode === 'preview') throw new SyncError('WritesStopped', `account ${accountId} was set to preview`);
 }

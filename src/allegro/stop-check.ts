@@ -17,9 +17,13 @@ export function createStopCheck(stopSwitch: StopSwitch): () => Promise<void> {
     const isStopped = stopSwitch.isStopped();
     const question = { atMs: now, isStopped };
     asked = question;
-    isStopped.catch(() => {
+    const forget = (): void => {
       if (asked === question) asked = null;
-    });
+    };
+    // Only "go on" is kept: nothing is sent while stopped, so asking again costs little, and a start holds at once.
+    isStopped.then((stopped) => {
+      if (stopped) forget();
+    }, forget);
     return isStopped;
   }
 

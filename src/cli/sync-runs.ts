@@ -11,6 +11,7 @@ import {
   SYNC_ACCOUNT,
   SYNC_ALL_ACCOUNTS,
   SYNC_ALL_ACCOUNTS_ID,
+  SYNC_OUTCOME_KEY,
   SYNC_TRIGGER_KEY,
   syncAccountId,
   TASK_QUEUE,
@@ -58,7 +59,10 @@ export async function startAllAccounts(
     args: [{ trigger: 'manual', intervalSeconds, ...choiceFields(choice) }],
     workflowRunTimeout: ALL_ACCOUNTS_RUN_TIMEOUT,
     staticSummary: choice.preview ? 'Preview of all active accounts, by hand' : 'Sync of all active accounts, by hand',
-    typedSearchAttributes: [{ key: SYNC_TRIGGER_KEY, value: 'manual' }],
+    typedSearchAttributes: [
+      { key: SYNC_TRIGGER_KEY, value: 'manual' },
+      { key: SYNC_OUTCOME_KEY, value: 'running' },
+    ],
   });
 }
 
@@ -79,6 +83,7 @@ export async function startAccount(
     typedSearchAttributes: [
       { key: ACCOUNT_ID_KEY, value: accountId },
       { key: SYNC_TRIGGER_KEY, value: 'manual' },
+      { key: SYNC_OUTCOME_KEY, value: 'running' },
     ],
   });
 }

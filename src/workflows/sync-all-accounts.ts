@@ -126,6 +126,7 @@ export async function syncAllAccounts(input: SyncAllAccountsInput): Promise<Sync
         typedSearchAttributes: [
           { key: ACCOUNT_ID_KEY, value: accountId },
           { key: SYNC_TRIGGER_KEY, value: input.trigger },
+          { key: SYNC_OUTCOME_KEY, value: 'running' },
         ],
       });
       const result = child.result();

@@ -57,6 +57,19 @@ describe('the stop switch', () => {
     expect(Date.now() - thrownAt).toBeLessThan(5000);
   });
 
+  test('lets a process write at once when it is taken back', async () => {
+    const offerId = await under.offer({ available: 5 });
+    const { marketplace } = under.another();
+    under.stop.isOn = true;
+    await errorOf(marketplace.writeOffer(call, offerId, { kind: 'quantity', quantity: 6 }), 'WritesStopped');
+
+    under.stop.isOn = false;
+
+    await expect(marketplace.writeOffer(call, offerId, { kind: 'quantity', quantity: 6 })).resolves.toMatchObject({
+      kind: 'applied',
+    });
+  });
+
   test('is asked again after the permit was waited for', async () => {
     const offerId = await under.offer();
     const { limiter } = openLimiter({
