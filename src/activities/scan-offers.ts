@@ -1,9 +1,9 @@
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { ScanCursor } from '../workflows/api.js';
 import { decide, unbookedSaleSince, type Decision, type OfferFacts } from '../domain/decision.js';
 import { isServerError, SyncError } from '../domain/errors.js';
 import { toSku, type RunId, type Sku } from '../domain/ids.js';
-import type { Call, EndedBy, ListedOffer } from '../domain/marketplace.js';
+import type { Call, EndedBy, ListedOffer, OfferPage } from '../domain/marketplace.js';
 import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOffer } from '../storage/offers.js';
 import { recordScanEnd } from '../storage/runs.js';
 import { withHeartbeat } from './heartbeat.js';
@@ -32,6 +32,8 @@ const PAGES_PER_CALL = 5;
 /** Offers asked for themselves at a time; what they told is stored before the next are asked. */
 const LOOKS_PER_CHUNK = 100;
 const LOOKS_AT_ONCE = 10;
+/** Pages of all accounts that one process works on at a time: about 10 MB each, and its CPU is busy with fewer. */
+const PAGES_AT_ONCE = 8;
 /** This many server errors with not one clear answer are an outage, not the offers' fault. */
 const OUTAGE_AFTER = 8;
 /** Answers that leave an offer for the next run, so that one that cannot be read does not hide all others. */
@@ -42,52 +44,86 @@ const UNREADABLE = ['OfferNotFound', 'AccessDenied', 'InvalidAnswer'];
  * that this run has counted is left alone.
  */
 export function createScanOffers(services: ActivityServices) {
+  const atOnce = pLimit(PAGES_AT_ONCE);
   return function scanOffers(input: ScanOffersInput): Promise<ScanOffersResult> {
     return withHeartbeat((signal) =>
-      inRun(services, { ...input, signal, isBatch: true }, async (scope) =>
-        scope.run.skus === null ? scanListing(services, scope, input.cursor) : scanSkus(services, scope, input.cursor),
-      ),
+      inRun(services, { ...input, signal, isBatch: true }, async (scope) => {
+        const scan = { services, scope, atOnce };
+        return scope.run.skus === null ? scanListing(scan, input.cursor) : scanSkus(scan, input.cursor);
+      }),
     );
   };
 }
 
-async function scanListing(services: ActivityServices, scope: RunScope, from: ScanCursor): Promise<ScanOffersResult> {
-  const { db, marketplace } = services;
+interface Scan {
+  readonly services: ActivityServices;
+  readonly scope: RunScope;
+  /** Bounds the pages that this process holds in memory. */
+  readonly atOnce: LimitFunction;
+}
+
+async function scanListing(scan: Scan, from: ScanCursor): Promise<ScanOffersResult> {
+  const { db, marketplace } = scan.services;
+  const { call, run } = scan.scope;
   let position = from.position;
   let seen = 0;
   let differing = 0;
   let total = 0;
   for (let page = 0; page < PAGES_PER_CALL; page += 1) {
-    scope.call.signal?.throwIfAborted();
-    const askedAt = await readDatabaseTime(db);
-    const { offers, totalCount } = await marketplace.listOffers(scope.call, {
-      offset: position,
-      limit: OFFERS_PER_PAGE,
-    });
-    const counted = await judgeAndStore(services, scope, offers, askedAt);
+    call.signal?.throwIfAborted();
+    const counted = await scanPage(scan, () =>
+      marketplace.listOffers(call, { offset: position, limit: OFFERS_PER_PAGE }),
+    );
     seen += counted.seen;
     differing += counted.differing;
-    total = totalCount;
-    position += offers.length;
-    if (offers.length < OFFERS_PER_PAGE || position >= totalCount) {
-      await recordScanEnd(db, scope.run.runId, { totalCount, isComplete: position >= totalCount });
+    total = counted.totalCount;
+    position += counted.listed;
+    if (counted.listed < OFFERS_PER_PAGE || position >= total) {
+      await recordScanEnd(db, run.runId, { totalCount: total, isComplete: position >= total });
       return { cursor: null, seen, differing, total };
     }
   }
   return { cursor: { position }, seen, differing, total };
 }
 
-async function scanSkus(services: ActivityServices, scope: RunScope, from: ScanCursor): Promise<ScanOffersResult> {
-  const { db, marketplace, sync } = services;
-  const skus = (scope.run.skus ?? []).flatMap((text) => toSku(text) ?? []);
+async function scanSkus(scan: Scan, from: ScanCursor): Promise<ScanOffersResult> {
+  const { db, marketplace, sync } = scan.services;
+  const { call, run } = scan.scope;
+  const skus = (run.skus ?? []).flatMap((text) => toSku(text) ?? []);
   const chosen = skus.slice(from.position, from.position + sync.batchSize);
-  const askedAt = await readDatabaseTime(db);
-  const offers = chosen.length === 0 ? [] : await marketplace.findOffers(scope.call, chosen);
-  const counted = await judgeAndStore(services, scope, offers, askedAt);
+  const { seen, differing } = await scanPage(scan, async () => {
+    const offers = chosen.length === 0 ? [] : await marketplace.findOffers(call, chosen);
+    return { offers, totalCount: offers.length };
+  });
   const position = from.position + chosen.length;
-  if (position < skus.length) return { cursor: { position }, ...counted, total: null };
-  await recordScanEnd(db, scope.run.runId, { totalCount: null, isComplete: true });
-  return { cursor: null, ...counted, total: null };
+  if (position < skus.length) return { cursor: { position }, seen, differing, total: null };
+  await recordScanEnd(db, run.runId, { totalCount: null, isComplete: true });
+  return { cursor: null, seen, differing, total: null };
+}
+
+interface PageCounts {
+  /** Rows that the page had; `seen` of them were new to this run. */
+  readonly listed: number;
+  readonly totalCount: number;
+  readonly seen: number;
+  readonly differing: number;
+}
+
+/** Reads, judges and stores one page; then asks the offers themselves where the page is not enough. */
+async function scanPage(scan: Scan, read: () => Promise<OfferPage>): Promise<PageCounts> {
+  const { services, scope } = scan;
+  const { doubtful, ...page } = await scan.atOnce(async () => {
+    const askedAt = await readDatabaseTime(services.db);
+    const { offers, totalCount } = await read();
+    return { listed: offers.length, totalCount, ...(await judgeAndStore(services, scope, offers, askedAt)) };
+  });
+  let { seen, differing } = page;
+  for (let start = 0; start < doubtful.length; start += LOOKS_PER_CHUNK) {
+    const looked = await lookAtOffers(services, scope, doubtful.slice(start, start + LOOKS_PER_CHUNK));
+    seen += looked.length;
+    differing += countDiffering(looked);
+  }
+  return { ...page, seen, differing };
 }
 
 async function judgeAndStore(
@@ -95,7 +131,7 @@ async function judgeAndStore(
   scope: RunScope,
   listed: readonly ListedOffer[],
   askedAt: Date,
-): Promise<{ seen: number; differing: number }> {
+): Promise<{ seen: number; differing: number; doubtful: OfferFacts[] }> {
   const { db } = services;
   const offers = [...new Map(listed.map((offer) => [offer.offerId, offer])).values()];
   const [background, stock] = await Promise.all([
@@ -120,14 +156,7 @@ async function judgeAndStore(
     else decided.push(toScanned(facts, decision, askedAt));
   }
   await recordScan(db, scope.run, decided);
-  let seen = decided.length;
-  let differing = countDiffering(decided);
-  for (let start = 0; start < doubtful.length; start += LOOKS_PER_CHUNK) {
-    const looked = await lookAtOffers(services, scope, doubtful.slice(start, start + LOOKS_PER_CHUNK));
-    seen += looked.length;
-    differing += countDiffering(looked);
-  }
-  return { seen, differing };
+  return { seen: decided.length, differing: countDiffering(decided), doubtful };
 }
 
 function factsOf(

@@ -101,6 +101,8 @@ export interface Application {
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** As in the Dockerfile: garbage is collected before it fills the machine. */
+const WORKER_HEAP = '--max-old-space-size=256';
 const TEMPORARY_PREFIX = 'allegro-stock-sync-application-';
 
 const CLIENT_ID = 'local-client';
@@ -270,7 +272,7 @@ async function startWorkerProcess(
       print,
       name: name.replace('worker-', 'Worker '),
       program: process.execPath,
-      args: ['--import', 'tsx', join(ROOT, 'src/worker.ts')],
+      args: [WORKER_HEAP, '--import', 'tsx', join(ROOT, 'src/worker.ts')],
       logFile,
       stopSignal: 'SIGTERM',
       env: { ...env, HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) },
