@@ -336,13 +336,3 @@ export async function forgetAttempts(db: Db, run: Run, batch: number): Promise<v
     .where('state', '=', 'sending')
     .execute();
 }
-
-export async function countSettled(db: Db, run: Run): Promise<number> {
-  const { count } = await db
-    .selectFrom('offerChanges')
-    .select(({ fn }) => fn.countAll<string>().as('count'))
-    .where('runId', '=', run.runId)
-    .where('state', 'not in', ['planned', 'sending'])
-    .executeTakeFirstOrThrow();
-  return Number(count);
-}

@@ -146,16 +146,6 @@ export async function recordScanEnd(
     .execute();
 }
 
-export async function countSeen(db: Db, runId: RunId, accountId: AccountId): Promise<number> {
-  const { count } = await db
-    .selectFrom('offers')
-    .select(({ fn }) => fn.countAll<string>().as('count'))
-    .where('accountId', '=', accountId)
-    .where('lastRunId', '=', runId)
-    .executeTakeFirstOrThrow();
-  return Number(count);
-}
-
 /** Running offers: what the guard measures against. The last complete scan counts; before there is one, this scan does. */
 export async function countActiveOffers(db: Db, runId: RunId, accountId: AccountId): Promise<number> {
   const account = await db
