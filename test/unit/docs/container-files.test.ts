@@ -146,15 +146,16 @@ describe('the scripts of the containers', () => {
 
 describe('the Dockerfile', () => {
   const lines = readText('Dockerfile').split('\n');
+  const command = 'CMD ["node", "--max-old-space-size=256", "dist/worker.js"]';
 
   test('runs Node itself, which hears SIGTERM', () => {
-    expect(lines).toContain('CMD ["node", "dist/worker.js"]');
+    expect(lines).toContain(command);
     expect(lines).toContain('STOPSIGNAL SIGTERM');
   });
 
   test('runs as a user without rights', () => {
     expect(lines).toContain('USER node');
-    expect(lines.indexOf('USER node')).toBeLessThan(lines.indexOf('CMD ["node", "dist/worker.js"]'));
+    expect(lines.indexOf('USER node')).toBeLessThan(lines.indexOf(command));
   });
 
   test('copies only what .dockerignore lets through', () => {
