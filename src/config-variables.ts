@@ -118,6 +118,7 @@ export const SCHEMAS = {
     ALLEGRO_SYNC_RETRY_DELAY: wholeNumber({ from: 1, to: 300, otherwise: 30, unit: 'seconds' }),
     ALLEGRO_SYNC_SCHEDULE: wholeNumber({ from: 5, to: 86_400, otherwise: 1800, unit: 'seconds' }),
     UNBOOKED_SALE_PATIENCE: wholeNumber({ from: 0, to: 604_800, otherwise: 7200, unit: 'seconds' }),
+    STOCK_MAX_AGE: wholeNumber({ from: 0, to: 31_536_000, otherwise: 0, unit: 'seconds; 0 is off' }),
     COMMAND_PATIENCE: wholeNumber({ from: 1, to: 86_400, otherwise: 900, unit: 'seconds' }),
     GUARD_MAX_ENDED: wholeNumber({ from: 0, to: 100, otherwise: 20, unit: 'percent' }),
     ALLEGRO_BULK_MODIFICATION: variable('off', z.enum(['on', 'off'], 'must be "on" or "off"').default('off')),

@@ -53,6 +53,8 @@ export interface SyncConfig {
   readonly retryDelaySeconds: number;
   readonly scheduleSeconds: number;
   readonly unbookedSalePatienceSeconds: number;
+  /** Age from which a stock row raises nothing; null: off. */
+  readonly stockMaxAgeSeconds: number | null;
   readonly commandPatienceSeconds: number;
   /** Percent of the active offers of the last complete scan. */
   readonly guardMaxEndedPercent: number;
@@ -308,6 +310,7 @@ function readSync(values: Values): SyncConfig {
     retryDelaySeconds: read.ALLEGRO_SYNC_RETRY_DELAY,
     scheduleSeconds: read.ALLEGRO_SYNC_SCHEDULE,
     unbookedSalePatienceSeconds: read.UNBOOKED_SALE_PATIENCE,
+    stockMaxAgeSeconds: read.STOCK_MAX_AGE === 0 ? null : read.STOCK_MAX_AGE,
     commandPatienceSeconds: read.COMMAND_PATIENCE,
     guardMaxEndedPercent: read.GUARD_MAX_ENDED,
     bulkModification: read.ALLEGRO_BULK_MODIFICATION === 'on',

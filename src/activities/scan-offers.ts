@@ -8,7 +8,7 @@ import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOf
 import { recordScanEnd } from '../storage/runs.js';
 import { withHeartbeat } from './heartbeat.js';
 import { inRun, type RunScope } from './run-scope.js';
-import type { ActivityServices } from './services.js';
+import { stockMaxAgeMs, type ActivityServices } from './services.js';
 
 export interface ScanOffersInput {
   readonly runId: RunId;
@@ -179,6 +179,7 @@ function factsOf(
     endedBy: null,
     now: input.askedAt,
     unbookedSalePatienceMs: services.sync.unbookedSalePatienceSeconds * 1000,
+    stockMaxAgeMs: stockMaxAgeMs(services.sync),
   };
 }
 

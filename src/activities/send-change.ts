@@ -17,7 +17,7 @@ import { readDatabaseTime, readStock } from '../storage/offers.js';
 import { countActiveOffers } from '../storage/runs.js';
 import { claimEnding } from '../storage/write-plan.js';
 import type { RunScope } from './run-scope.js';
-import type { ActivityServices } from './services.js';
+import { stockMaxAgeMs, type ActivityServices } from './services.js';
 
 /** What became of one attempt to send a change. */
 export type Attempt =
@@ -117,15 +117,16 @@ async function planAttempt(
     available: change.valueBefore,
     endedBy: change.endedBy,
   } as const;
-  const first = decideAgain(scope.account, { change, stock, offer: seen, now });
+  const facts = { change, stock, now, stockMaxAgeMs: stockMaxAgeMs(services.sync) };
+  const first = decideAgain(scope.account, { ...facts, offer: seen });
   // An ending or a return is decided by the offer itself, and so is what an attempt without a clear answer has done.
   const mayHaveArrived = change.valueSent !== null;
   if (!mayHaveArrived && !endsOrReturns(change.kind) && !(first.kind === 'change' && endsOrReturns(first.change))) {
     return toPlan(services, scope, change, first, false);
   }
   const offer = await readOfferItself(services, scope, change);
-  const decision = decideAgain(scope.account, { change, stock, offer, now });
-  if (decision.kind === 'held' && stock !== null) {
+  const decision = decideAgain(scope.account, { ...facts, offer });
+  if (decision.kind === 'held' && decision.reason === 'unbooked_sale' && stock !== null) {
     const { available } = offer;
     await holdForUnbookedSale(db, scope.run, change.offerId, { available, stockAt: stock.updatedAt });
     return null;
@@ -164,6 +165,7 @@ function decideAgain(
     stock: StockLevel | null;
     offer: Pick<OfferDetails, 'sku' | 'format' | 'status' | 'available' | 'endedBy'>;
     now: Date;
+    stockMaxAgeMs: number | null;
   },
 ): Decision {
   const { change, offer } = input;
@@ -192,6 +194,7 @@ function decideAgain(
     endedBy: isSameEnding ? 'EMPTY_STOCK' : offer.endedBy,
     now: input.now,
     unbookedSalePatienceMs: 0,
+    stockMaxAgeMs: input.stockMaxAgeMs,
   });
 }
 
@@ -227,6 +230,7 @@ async function toPlan(
     return null;
   };
   if (decision.kind === 'skipped') return close('superseded', `skipped:${decision.reason}`);
+  if (decision.kind === 'held') return close('held', decision.reason);
   if (decision.kind !== 'change') return close('in_sync', 'became_unnecessary');
   const { change: kind, target } = decision;
   if (kind === 'end' && change.kind !== 'end' && !(await mayEndToo(services, scope, change)))

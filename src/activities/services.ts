@@ -16,6 +16,11 @@ export interface ActivityServices {
   readonly deliverMessages: () => Promise<{ sent: number; failed: number }>;
 }
 
+/** null: no stock row is too old. */
+export function stockMaxAgeMs({ stockMaxAgeSeconds }: SyncConfig): number | null {
+  return stockMaxAgeSeconds === null ? null : stockMaxAgeSeconds * 1000;
+}
+
 /** The part of the metrics that runs report to. */
 export interface RunMetrics {
   runClosed(run: {

@@ -26,7 +26,12 @@ export type Decision =
   | { readonly kind: 'in_sync' }
   /** `overtakes`: an earlier command may still land on it, so success must be read again later. */
   | { readonly kind: 'change'; readonly change: ChangeKind; readonly target: number; readonly overtakes: boolean }
-  | { readonly kind: 'held'; readonly reason: 'unbooked_sale'; readonly change: ChangeKind; readonly target: number }
+  | {
+      readonly kind: 'held';
+      readonly reason: 'unbooked_sale' | 'stale_stock';
+      readonly change: ChangeKind;
+      readonly target: number;
+    }
   | { readonly kind: 'pending'; readonly reason: 'command_pending' }
   /** The listing is not enough: read the offer itself and decide again with `isRead`. */
   | { readonly kind: 'look' };
@@ -76,6 +81,8 @@ export interface OfferFacts {
   readonly endedBy: EndedBy | null;
   readonly now: Date;
   readonly unbookedSalePatienceMs: number;
+  /** A stock row that has not changed for longer raises nothing; null: no row is too old. */
+  readonly stockMaxAgeMs: number | null;
 }
 
 /** What one offer needs. Pure: the same facts give the same decision. */
@@ -104,6 +111,7 @@ export function decide(facts: OfferFacts): Decision {
   if (isSwitchedOff(wanted.change, facts.settings)) return skipped('switched_off');
   const addsPieces = wanted.change === 'raise' || wanted.change === 'reactivate';
   if (addsPieces && unbookedSaleSince(facts) !== null) return { kind: 'held', reason: 'unbooked_sale', ...wanted };
+  if (addsPieces && isStockTooOld(stock, facts)) return { kind: 'held', reason: 'stale_stock', ...wanted };
   const hasPendingCommand = memory?.hasPendingCommand ?? false;
   if (addsPieces && hasPendingCommand) return { kind: 'pending', reason: 'command_pending' };
   return { kind: 'change', ...wanted, overtakes: hasPendingCommand };
@@ -175,6 +183,14 @@ function isSwitchedOff(change: ChangeKind, settings: AccountSettings): boolean {
     case 'raise':
       return !settings.raise;
   }
+}
+
+/** Whether the number of a SKU was written too long ago to put more pieces on sale for it. */
+export function isStockTooOld(
+  stock: StockLevel,
+  { now, stockMaxAgeMs }: Pick<OfferFacts, 'now' | 'stockMaxAgeMs'>,
+): boolean {
+  return stockMaxAgeMs !== null && now.getTime() - stock.updatedAt.getTime() > stockMaxAgeMs;
 }
 
 /**

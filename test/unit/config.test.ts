@@ -48,6 +48,7 @@ describe('a complete environment', () => {
       retryDelaySeconds: 30,
       scheduleSeconds: 1800,
       unbookedSalePatienceSeconds: 7200,
+      stockMaxAgeSeconds: null,
       commandPatienceSeconds: 900,
       guardMaxEndedPercent: 20,
       bulkModification: false,
@@ -164,6 +165,7 @@ describe('an environment that cannot be used', () => {
     ['ALLEGRO_SYNC_SCHEDULE', '30min', 'whole number'],
     ['UNBOOKED_SALE_PATIENCE', '1e3', 'whole number'],
     ['COMMAND_PATIENCE', '0x10', 'whole number'],
+    ['STOCK_MAX_AGE', '31536001', 'seconds; 0 is off'],
     ['GUARD_MAX_ENDED', '101', 'from 0 to 100'],
     ['HISTORY_RETENTION_DAYS', '0', 'from 1 to 3650'],
     ['ALLEGRO_BULK_MODIFICATION', 'yes', '"on" or "off"'],
@@ -303,7 +305,7 @@ describe('.env.example', () => {
 
     // TLS is shown as it is for Temporal Cloud; a local server has none.
     expect(readConfig(anEnvironment({ ...settings, TEMPORAL_TLS: undefined }))).toEqual(readConfig(anEnvironment()));
-    expect(Object.keys(settings)).toHaveLength(20);
+    expect(Object.keys(settings)).toHaveLength(21);
   });
 
   test('leaves every group readable once the required ones are filled in', () => {

@@ -28,6 +28,7 @@ export const SYNC: SyncConfig = {
   retryDelaySeconds: 30,
   scheduleSeconds: 1800,
   unbookedSalePatienceSeconds: 7200,
+  stockMaxAgeSeconds: null,
   commandPatienceSeconds: 900,
   guardMaxEndedPercent: 20,
   bulkModification: false,

@@ -66,6 +66,7 @@ export function theFacts(change: Partial<OfferFacts> = {}): OfferFacts {
     endedBy: null,
     now: NOW,
     unbookedSalePatienceMs: 2 * HOUR_MS,
+    stockMaxAgeMs: null,
     ...change,
   };
 }

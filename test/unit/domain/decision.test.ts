@@ -145,6 +145,31 @@ describe('with one piece kept at zero stock', () => {
   });
 });
 
+describe('a stock row older than STOCK_MAX_AGE', () => {
+  const old = { stock: aStock(9, hoursAgo(10)), memory: aMemory({ knownAt: hoursAgo(1) }), stockMaxAgeMs: 9 * HOUR_MS };
+
+  test('raises nothing and brings nothing back', () => {
+    const held = { kind: 'held', reason: 'stale_stock', target: 9 };
+    expect(decide(theFacts(old))).toEqual({ ...held, change: 'raise' });
+    const ended = anOffer({ status: 'ENDED', available: 0, endedAt: hoursAgo(2).toISOString() });
+    const memory = aMemory({ knownAvailable: 0 });
+    expect(decide(theFacts({ ...old, memory, offer: ended, isRead: true, endedBy: 'EMPTY_STOCK' }))).toEqual({
+      ...held,
+      change: 'reactivate',
+    });
+  });
+
+  test('still lowers and ends', () => {
+    expect(decide(theFacts({ ...old, stock: aStock(2, hoursAgo(10)) }))).toEqual(change('lower', 2));
+    expect(decide(theFacts({ ...old, stock: aStock(0, hoursAgo(10)) }))).toEqual(change('end', 0));
+  });
+
+  test('is no matter while it is young enough, or while the setting is off', () => {
+    expect(decide(theFacts({ ...old, stockMaxAgeMs: 10 * HOUR_MS }))).toEqual(change('raise', 9));
+    expect(decide(theFacts({ ...old, stockMaxAgeMs: null }))).toEqual(change('raise', 9));
+  });
+});
+
 describe('a number that fell at the marketplace while the stock row stayed the same', () => {
   const fallen = { offer: anOffer({ available: 3 }), stock: aStock(5, hoursAgo(10)) };
 

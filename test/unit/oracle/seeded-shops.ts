@@ -107,6 +107,7 @@ function factsOf({ stock, accounts }: SeededShops, offer: TrueState): OfferFacts
     endedBy: offer.endedBy === null ? null : toEndedBy(offer.endedBy),
     now: NOW,
     unbookedSalePatienceMs: 7_200_000,
+    stockMaxAgeMs: null,
   };
 }
 
