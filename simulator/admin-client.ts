@@ -7,6 +7,7 @@ import type {
   NewSeller,
   OfferChange,
   OffersQuery,
+  OrderEventRequest,
   SaleRequest,
   TokenRequest,
   TruthRequest,
@@ -48,7 +49,10 @@ export interface SimulatorAdmin {
   /** From now on the listing shows the row as given (by default: as it is now). */
   freezeOffer(offerId: string, shown?: FrozenRow): Promise<void>;
   thawOffer(offerId: string): Promise<void>;
-  sell(sale: SaleRequest): Promise<TrueOffer & { checkoutFormId: string; lineItemId: string }>;
+  /** A buyer buys. `lineItemId` is that of the first line. */
+  sell(sale: SaleRequest): Promise<TrueOffer & { checkoutFormId: string; lineItemId: string; lineItemIds: string[] }>;
+  /** Something more happens to an order: a cancellation, say, or BOUGHT told again. */
+  continueOrder(checkoutFormId: string, event: OrderEventRequest): Promise<void>;
   /** Publishable pieces by SKU, by which writes are judged. */
   setTruth(truth: TruthRequest): Promise<void>;
   truth(): Promise<Record<string, number>>;
@@ -110,6 +114,9 @@ export function simulatorAdmin(url: string): SimulatorAdmin {
     freezeOffer: (offerId, shown = {}) => call('POST', `offers/${offerId}/freeze`, shown),
     thawOffer: (offerId) => call('POST', `offers/${offerId}/thaw`),
     sell: (sale) => call('POST', 'sales', sale),
+    continueOrder: async (checkoutFormId, event) => {
+      await call('POST', `orders/${checkoutFormId}`, event);
+    },
     setTruth: (truth) => call('PUT', 'truth', truth),
     truth: async () => (await call<{ skus: Record<string, number> }>('GET', 'truth')).skus,
     stockCsv: async () => await (await fetch(`${base}/_admin/stock.csv`)).text(),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { ORDER_EVENT_TYPES } from './events.js';
 import { JOURNAL_PHASES } from './journal.js';
 import { ENDING_REASONS, OFFER_FORMATS, OFFER_STATUSES } from './offer.js';
 
@@ -69,15 +70,23 @@ export const sellerSchema = z.strictObject({
 });
 export type NewSeller = z.input<typeof sellerSchema>;
 
+const orderEventType = z.enum(ORDER_EVENT_TYPES);
+
 export const saleSchema = z.strictObject({
   offerId: z.string(),
   quantity: z.int().min(1).default(1),
+  /** Further lines of the same order. */
+  also: z.array(z.strictObject({ offerId: z.string(), quantity: z.int().min(1) })).default([]),
   /** Lower the truth too: the pieces have left the warehouse. */
   lowersTruth: z.boolean().default(false),
-  /** Order events beside BOUGHT. */
-  events: z.array(z.enum(['FILLED_IN', 'READY_FOR_PROCESSING', 'BUYER_CANCELLED', 'AUTO_CANCELLED'])).default([]),
+  /** Order events beside BOUGHT; another BOUGHT tells the same sale again under an id of its own. */
+  events: z.array(orderEventType).default([]),
 });
 export type SaleRequest = z.input<typeof saleSchema>;
+
+/** What happens next to an order. */
+export const orderEventSchema = z.strictObject({ type: orderEventType });
+export type OrderEventRequest = z.input<typeof orderEventSchema>;
 
 export const truthSchema = z.strictObject({
   /** Pieces by SKU; null: not in the warehouse's list. */

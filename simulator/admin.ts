@@ -5,12 +5,12 @@ import { ZodError } from 'zod';
 
 import * as requests from './admin-requests.js';
 import { createDevicePage } from './device-page.js';
-import { newSale } from './events.js';
 import { faultRuleSchema } from './faults.js';
 import { isUp } from './lifecycle.js';
 import type { Offer, OfferFields } from './offer.js';
 import { overview } from './overview.js';
 import { parseJson } from './record.js';
+import { continueOrder, sell } from './sales.js';
 import { seedCatalogue, seedSchema } from './seed.js';
 import { changeSettings } from './settings.js';
 import type { Simulation } from './simulation.js';
@@ -71,7 +71,7 @@ export function createAdmin(
 
 /** Offers, sellers, sales, truth. */
 function catalogueActions(simulation: Simulation): Record<string, Action> {
-  const { catalogue, lifecycle, truth, events } = simulation;
+  const { catalogue, lifecycle, truth } = simulation;
   const find = (id: string): Offer => {
     const offer = catalogue.offers.get(id);
     if (!offer) throw new AdminError(404, `No offer ${id}`);
@@ -132,24 +132,22 @@ function catalogueActions(simulation: Simulation): Record<string, Action> {
     },
     'POST offers/:id/thaw': (_, id) => catalogue.thaw(find(id)),
     'POST sales': ({ body }) => {
-      const { offerId, quantity, lowersTruth, events: more } = requests.saleSchema.parse(json(body));
-      const offer = find(offerId);
-      if (offer.status !== 'ACTIVE' || offer.available < quantity) {
+      const request = requests.saleSchema.parse(json(body));
+      const offer = find(request.offerId);
+      const order = sell(simulation, request);
+      if (!order) {
         throw new AdminError(
           409,
-          `Offer ${offerId} is ${offer.status} with ${offer.available} pieces: ${quantity} cannot be sold`,
+          `Offer ${offer.id} is ${offer.status} with ${offer.available} pieces, or another line of the order is not for sale`,
         );
       }
-      catalogue.change(offer, { available: offer.available - quantity, sold: offer.sold + quantity }, 'sale');
-      if (offer.available === 0) lifecycle.endWhenEmpty(offer, 'sale');
-      const sale = newSale(offer, quantity);
-      for (const type of ['BOUGHT', ...more]) events.noteOrder(type, sale);
-      if (lowersTruth && offer.externalId !== null) {
-        const left = truth.quantity(offer.externalId);
-        if (left !== undefined) truth.set(offer.externalId, Math.max(0, left - quantity));
-      }
-      simulation.report.noteEffect('sold');
-      return { ...offerView(offer), checkoutFormId: sale.checkoutFormId, lineItemId: sale.lineItemId };
+      const { checkoutFormId, lines } = order;
+      const lineItemIds = lines.map(({ lineItemId }) => lineItemId);
+      return { ...offerView(offer), checkoutFormId, lineItemId: lineItemIds[0], lineItemIds };
+    },
+    'POST orders/:id': ({ body }, checkoutFormId) => {
+      const isKnown = continueOrder(simulation, checkoutFormId, requests.orderEventSchema.parse(json(body)));
+      if (!isKnown) throw new AdminError(404, `No order ${checkoutFormId}`);
     },
     'PUT truth': ({ body }) => {
       const { skus, complete } = requests.truthSchema.parse(json(body));
@@ -227,7 +225,7 @@ function watchActions(simulation: Simulation): Record<string, Action> {
 function actionKey({ method, path }: AdminRequest): { key: string; id: string } {
   const [first = '', second, third] = path.replace('/_admin/', '').split('/').map(decodeURIComponent);
   if (second === undefined) return { key: `${method} ${first}`, id: '' };
-  const isId = ['offers', 'device', 'faults'].includes(first);
+  const isId = ['offers', 'device', 'faults', 'orders'].includes(first);
   const tail = third === undefined ? '' : `/${third}`;
   return { key: `${method} ${first}/${isId ? ':id' : second}${tail}`, id: second };
 }

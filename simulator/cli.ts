@@ -7,6 +7,7 @@ const USAGE = `Steers a running simulator and prints its answer as JSON.
 
   seed [--offers 1000] [--accounts 2] [--seed 1]    replace everything by made-up offers
   sale OFFER_ID [--quantity 1]                      a buyer buys
+  order CHECKOUT_FORM_ID EVENT                      what happens next to an order, e.g. BUYER_CANCELLED
   edit OFFER_ID JSON                                somebody edits the offer by hand, e.g. '{"available":3}'
   truth JSON                                        tell the true stock, e.g. '{"SKU-000001":3}'
   stock [--to FILE]                                 the warehouse as CSV, for import
@@ -52,6 +53,8 @@ function toCall(
       };
     case 'sale':
       return { method: 'POST', path: 'sales', body: { offerId: first, quantity: whole(options.quantity) } };
+    case 'order':
+      return { method: 'POST', path: `orders/${first}`, body: { type: second } };
     case 'edit':
       return { method: 'PATCH', path: `offers/${first}`, body: json(second) };
     case 'truth':

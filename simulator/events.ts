@@ -6,6 +6,7 @@ import type { Clock } from './clock.js';
 import { integer } from './listing.js';
 import type { IndexedState, Offer } from './offer.js';
 import { amount, offerName } from './offer-json.js';
+import type { Settings } from './settings.js';
 
 const DAY_MS = 86_400_000;
 const MOST_EVENTS = 50_000;
@@ -22,7 +23,7 @@ const OFFER_EVENT_TYPES = new Set([
   'OFFER_VISIBILITY_CHANGED',
   'OFFER_DELIVERY_COUNTRIES_BLOCKED',
 ]);
-const ORDER_EVENT_TYPES = new Set([
+export const ORDER_EVENT_TYPES = [
   'BOUGHT',
   'FILLED_IN',
   'READY_FOR_PROCESSING',
@@ -30,7 +31,8 @@ const ORDER_EVENT_TYPES = new Set([
   'FULFILLMENT_STATUS_CHANGED',
   'BUYER_MODIFIED',
   'AUTO_CANCELLED',
-]);
+] as const;
+const ORDER_EVENT_TYPE_NAMES: ReadonlySet<string> = new Set(ORDER_EVENT_TYPES);
 
 interface FeedEvent {
   /** Rising within a feed. */
@@ -46,28 +48,38 @@ export interface FeedBend {
   readonly reorder: boolean;
 }
 
-export interface Sale {
-  readonly offer: Offer;
-  readonly quantity: number;
+/** What somebody bought at once, of one seller. */
+export interface Order {
   readonly checkoutFormId: string;
-  readonly lineItemId: string;
+  readonly boughtAt: number;
+  readonly lines: readonly { readonly lineItemId: string; readonly offer: Offer; readonly quantity: number }[];
+  isCancelled: boolean;
 }
 
 /** The two event feeds: of offers (24 hours) and of orders (60 days), per seller. */
 export class EventFeeds {
   readonly #offerEvents = new Map<string, FeedEvent[]>();
   readonly #orderEvents = new Map<string, FeedEvent[]>();
+  readonly #orders = new Map<string, Order>();
   readonly #clock: Clock;
+  readonly #settings: () => Settings;
   #sequence = 0;
   #orderMicros = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, settings: () => Settings) {
     this.#clock = clock;
+    this.#settings = settings;
   }
 
   clear(): void {
     this.#offerEvents.clear();
     this.#orderEvents.clear();
+    this.#orders.clear();
+  }
+
+  /** An order that was told of; the oldest are forgotten beyond 50,000. */
+  order(checkoutFormId: string): Order | undefined {
+    return this.#orders.get(checkoutFormId);
   }
 
   /** To be called after each change of an offer; only offers that are or were up are told of (the API document). */
@@ -81,21 +93,22 @@ export class EventFeeds {
     if (wasUp && !isUp) this.#noteOffer(offer, 'OFFER_ENDED', { publication: { endedBy: offer.endedBy ?? 'UNKNOWN' } });
   }
 
-  /** An order event about one line of an order. */
-  noteOrder(type: string, sale: Sale): void {
-    const { offer, quantity, checkoutFormId, lineItemId } = sale;
+  noteOrder(type: string, order: Order): void {
+    const [first] = order.lines;
+    if (!first) return;
+    this.#remember(order);
+    const { sellerId } = first.offer;
     const now = this.#clock.now();
     // Ids are microseconds, and rise even when two events fall into one.
     this.#orderMicros = Math.max(this.#orderMicros + 1, Math.floor(now * 1000));
-    const price = { amount: amount(offer.priceGrosze), currency: 'PLN' };
-    push(this.#orderEvents, offer.sellerId, {
+    push(this.#orderEvents, sellerId, {
       sequence: this.#orderMicros,
       at: now,
       type,
       json: {
         id: String(this.#orderMicros),
         order: {
-          seller: { id: offer.sellerId },
+          seller: { id: sellerId },
           buyer: {
             id: '23123123',
             email: 'kupujacy@example.com',
@@ -103,21 +116,8 @@ export class EventFeeds {
             guest: false,
             preferences: { language: 'pl-PL' },
           },
-          lineItems: [
-            {
-              id: lineItemId,
-              offer: {
-                id: offer.id,
-                name: offerName(offer),
-                ...(offer.externalId === null ? {} : { external: { id: offer.externalId } }),
-              },
-              quantity,
-              originalPrice: price,
-              price,
-              boughtAt: new Date(now).toISOString(),
-            },
-          ],
-          checkoutForm: { id: checkoutFormId, revision: checkoutFormId.slice(0, 8) },
+          lineItems: order.lines.map((line) => lineJson(line, order.boughtAt)),
+          checkoutForm: { id: order.checkoutFormId, revision: order.checkoutFormId.slice(0, 8) },
           marketplace: { id: 'allegro-pl' },
         },
         type,
@@ -131,25 +131,40 @@ export class EventFeeds {
     if ('invalid' in asked) {
       return { ...errorAnswer(400, 'VALIDATION_ERROR', asked.invalid), contentType: 'application/json' };
     }
-    const since = this.#clock.now() - DAY_MS;
-    const events = bent(select(this.#offerEvents.get(sellerId), since, asked), bend);
+    const events = bent(select(this.#offerEvents.get(sellerId), this.#told(DAY_MS), asked), bend, asked.limit);
     return jsonAnswer(200, { offerEvents: events.map(({ json }) => json) });
   }
 
   answerOrderEvents(sellerId: string, parameters: URLSearchParams, bend: FeedBend): Answer {
-    const asked = parseFeedQuery(parameters, ORDER_EVENT_TYPES, (id) => (/^\d{1,20}$/.test(id) ? Number(id) : null));
+    const asked = parseFeedQuery(parameters, ORDER_EVENT_TYPE_NAMES, (id) =>
+      /^\d{1,20}$/.test(id) ? Number(id) : null,
+    );
     if ('invalid' in asked) return errorAnswer(422, 'VALIDATION_ERROR', asked.invalid);
-    const since = this.#clock.now() - 60 * DAY_MS;
-    const events = bent(select(this.#orderEvents.get(sellerId), since, asked), bend);
+    const events = bent(select(this.#orderEvents.get(sellerId), this.#told(60 * DAY_MS), asked), bend, asked.limit);
     return jsonAnswer(200, { events: events.map(({ json }) => json) });
   }
 
   answerOrderStats(sellerId: string): Answer {
-    const latest = this.#orderEvents.get(sellerId)?.at(-1);
+    const { until } = this.#told(0);
+    const latest = this.#orderEvents.get(sellerId)?.findLast(({ at }) => at <= until);
     if (!latest) return jsonAnswer(200, {});
     return jsonAnswer(200, {
       latestEvent: { id: String(latest.sequence), occurredAt: new Date(latest.at).toISOString() },
     });
+  }
+
+  #told(keptMs: number): Span {
+    const now = this.#clock.now();
+    return { since: now - keptMs, until: now - this.#settings().eventLagMs };
+  }
+
+  #remember(order: Order): void {
+    this.#orders.set(order.checkoutFormId, order);
+    if (this.#orders.size <= MOST_EVENTS) return;
+    for (const oldest of this.#orders.keys()) {
+      this.#orders.delete(oldest);
+      break;
+    }
   }
 
   #noteOffer(offer: Offer, type: string, more: object = {}): void {
@@ -169,9 +184,36 @@ export class EventFeeds {
   }
 }
 
-/** Ids for a sale's order. */
-export function newSale(offer: Offer, quantity: number): Sale {
-  return { offer, quantity, checkoutFormId: randomUUID(), lineItemId: randomUUID() };
+/** An order with ids of its own. */
+export function newOrder(lines: readonly { offer: Offer; quantity: number }[], boughtAt: number): Order {
+  return {
+    checkoutFormId: randomUUID(),
+    boughtAt,
+    lines: lines.map((line) => ({ ...line, lineItemId: randomUUID() })),
+    isCancelled: false,
+  };
+}
+
+function lineJson({ lineItemId, offer, quantity }: Order['lines'][number], boughtAt: number): object {
+  const price = { amount: amount(offer.priceGrosze), currency: 'PLN' };
+  return {
+    id: lineItemId,
+    offer: {
+      id: offer.id,
+      name: offerName(offer),
+      ...(offer.externalId === null ? {} : { external: { id: offer.externalId } }),
+    },
+    quantity,
+    originalPrice: price,
+    price,
+    boughtAt: new Date(boughtAt).toISOString(),
+  };
+}
+
+/** What a feed tells of: events that happened within it. */
+interface Span {
+  readonly since: number;
+  readonly until: number;
 }
 
 interface FeedQuery {
@@ -201,14 +243,15 @@ function decodeOfferEventId(id: string): number | null {
 
 function select(
   events: readonly FeedEvent[] | undefined,
-  since: number,
+  { since, until }: Span,
   { from, limit, types }: FeedQuery,
 ): FeedEvent[] {
   if (!events) return [];
   const selected: FeedEvent[] = [];
   for (let index = firstAfter(events, from); index < events.length && selected.length < limit; index += 1) {
     const event = events[index];
-    if (event && event.at >= since && (types.length === 0 || types.includes(event.type))) selected.push(event);
+    if (!event || event.at > until) break;
+    if (event.at >= since && (types.length === 0 || types.includes(event.type))) selected.push(event);
   }
   return selected;
 }
@@ -224,9 +267,9 @@ function firstAfter(events: readonly FeedEvent[], sequence: number): number {
   return low;
 }
 
-/** Duplicates follow their original; reordering swaps neighbours. */
-function bent(events: FeedEvent[], { duplicate, reorder }: FeedBend): FeedEvent[] {
-  const doubled = duplicate ? events.flatMap((event) => [event, event]) : events;
+/** Duplicates follow their original, as far as the page holds them; reordering swaps neighbours. */
+function bent(events: FeedEvent[], { duplicate, reorder }: FeedBend, limit: number): FeedEvent[] {
+  const doubled = duplicate ? events.flatMap((event) => [event, event]).slice(0, limit) : events;
   if (!reorder) return doubled;
   const swapped = [...doubled];
   for (let index = 0; index + 1 < swapped.length; index += 2) {

@@ -20,6 +20,10 @@ const sellerLimitsSchema = z.strictObject({
 const settingsSchema = z.strictObject({
   /** How long a change stays unseen in the listing. */
   indexLagMs: ms,
+  /** How long an event stays untold in the feeds, in which the newest one is found too. */
+  eventLagMs: ms,
+  /** Whether a cancelled order's pieces go back on sale. Unknown at Allegro. */
+  cancellationsRestoreStock: z.boolean(),
   /** From stock 0 to status ENDED. */
   endingDelayMs: ms,
   /** From the 202 of an edit to its completion, and the Retry-After it is answered with. */
@@ -85,6 +89,8 @@ export type SettingsChange = DeepPartial<Settings>;
 /** Allegro's limits and lifetimes with delays short enough for tests. */
 export const FAST_SETTINGS: Settings = {
   indexLagMs: 0,
+  eventLagMs: 0,
+  cancellationsRestoreStock: false,
   endingDelayMs: 20,
   operationDelayMs: 20,
   operationRetryAfterS: 0,
@@ -127,6 +133,7 @@ export const FAST_SETTINGS: Settings = {
 /** Delays of the size that Allegro shows. */
 export const REALISTIC_DELAYS: SettingsChange = {
   indexLagMs: 2000,
+  eventLagMs: 1000,
   endingDelayMs: 2000,
   operationDelayMs: 2000,
   operationRetryAfterS: 5,

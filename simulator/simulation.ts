@@ -48,7 +48,7 @@ export function createSimulation(initial: Settings): Simulation {
   const journal = new Journal();
   const report = new Report();
   const catalogue = new Catalogue(clock, settings);
-  const events = new EventFeeds(clock);
+  const events = new EventFeeds(clock, settings);
   catalogue.onChange((offer, before) => events.noteChange(offer, before));
   const lifecycle = new Lifecycle(catalogue, clock, settings);
   const truth = new Truth(clock, settings);
