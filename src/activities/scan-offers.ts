@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { ScanCursor } from '../workflows/api.js';
 import { decide, unbookedSaleSince, type Decision, type OfferFacts } from '../domain/decision.js';
+import { judgeEnding } from '../domain/ending.js';
 import { isServerError, SyncError } from '../domain/errors.js';
 import { toSku, type RunId, type Sku } from '../domain/ids.js';
 import type { Call, EndedBy, ListedOffer, OfferPage } from '../domain/marketplace.js';
@@ -135,11 +136,7 @@ async function judgeAndStore(
   const { db } = services;
   const offers = [...new Map(listed.map((offer) => [offer.offerId, offer])).values()];
   const [background, stock] = await Promise.all([
-    readBackground(
-      db,
-      scope.run,
-      offers.map((offer) => offer.offerId),
-    ),
+    readBackground(db, scope.run, offers),
     readStock(
       db,
       offers.flatMap((offer) => offer.sku ?? []),
@@ -225,6 +222,7 @@ function leaveUnread(facts: OfferFacts, error: unknown, askedAt: Date): ScannedO
     known: { available: memory.knownAvailable, at: memory.knownAt },
     unbookedSince: memory.unbookedSince,
     unbookedStockAt: memory.unbookedStockAt,
+    ending: memory.ending,
   };
 }
 
@@ -270,6 +268,7 @@ function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): Scanne
     endedBy: null,
     unbookedSince,
     unbookedStockAt: unbookedSince === null ? null : (stock?.updatedAt ?? null),
+    ending: judgeEnding(offer, facts.memory, facts.now),
     hasStock: stock !== null,
     reason: null,
     change: null,

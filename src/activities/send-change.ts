@@ -1,5 +1,12 @@
 import type { Account } from '../domain/account.js';
-import { decide, type ChangeKind, type Decision, type OfferMemory } from '../domain/decision.js';
+import {
+  decide,
+  unbookedSaleSince,
+  type ChangeKind,
+  type Decision,
+  type OfferFacts,
+  type OfferMemory,
+} from '../domain/decision.js';
 import { CONCERNS_THE_ACCOUNT, isServerError, SyncError, type SyncErrorType } from '../domain/errors.js';
 import { guardEndings } from '../domain/guards.js';
 import type { Call, Marketplace, OfferDetails, OfferWrite } from '../domain/marketplace.js';
@@ -116,17 +123,22 @@ async function planAttempt(
     status: change.statusBefore,
     available: change.valueBefore,
     endedBy: change.endedBy,
+    endedAt: null,
   } as const;
-  const facts = { change, stock, now, stockMaxAgeMs: stockMaxAgeMs(services.sync) };
-  const first = decideAgain(scope.account, { ...facts, offer: seen });
+  const given = { change, stock, now, stockMaxAgeMs: stockMaxAgeMs(services.sync) };
+  const first = decide(factsAgain(scope.account, { ...given, offer: seen }));
   // An ending or a return is decided by the offer itself, and so is what an attempt without a clear answer has done.
   const mayHaveArrived = change.valueSent !== null;
   if (!mayHaveArrived && !endsOrReturns(change.kind) && !(first.kind === 'change' && endsOrReturns(first.change))) {
     return toPlan(services, scope, change, first, false);
   }
   const offer = await readOfferItself(services, scope, change);
-  const decision = decideAgain(scope.account, { ...facts, offer });
-  if (decision.kind === 'held' && decision.reason === 'unbooked_sale' && stock !== null) {
+  const facts = factsAgain(scope.account, { ...given, offer });
+  const decision = decide(facts);
+  const isSale = decision.kind === 'held' && decision.reason === 'unbooked_sale';
+  // The offer itself does not tell how much was sold: what ran out since the scan may have been sold out.
+  const mayBeSoldOut = offer.endedBy === 'EMPTY_STOCK' && unbookedSaleSince(facts) !== null;
+  if (stock !== null && (isSale || (decision.kind === 'skipped' && mayBeSoldOut))) {
     const { available } = offer;
     await holdForUnbookedSale(db, scope.run, change.offerId, { available, stockAt: stock.updatedAt });
     return null;
@@ -157,22 +169,22 @@ function endsOrReturns(kind: ChangeKind): boolean {
   return kind === 'end' || kind === 'reactivate';
 }
 
-/** The scan's decision once more, with the stock of now and what is known of the offer. */
-function decideAgain(
+/** What the scan decided by once more, with the stock of now and what is known of the offer. */
+function factsAgain(
   account: Account,
   input: {
     change: OfferChange;
     stock: StockLevel | null;
-    offer: Pick<OfferDetails, 'sku' | 'format' | 'status' | 'available' | 'endedBy'>;
+    offer: Pick<OfferDetails, 'sku' | 'format' | 'status' | 'available' | 'endedBy' | 'endedAt'>;
     now: Date;
     stockMaxAgeMs: number | null;
   },
-): Decision {
+): OfferFacts {
   const { change, offer } = input;
   // A SKU that somebody has changed meanwhile has another stock: the next run looks it up.
   const stock = offer.sku === change.sku ? input.stock : null;
   const isSameEnding = change.statusBefore === 'ENDED' && offer.endedBy === change.endedBy;
-  return decide({
+  return {
     offer: {
       offerId: change.offerId,
       sku: change.sku,
@@ -181,12 +193,12 @@ function decideAgain(
       status: offer.status,
       available: offer.available,
       sold: change.sold,
-      endedAt: null,
+      endedAt: offer.endedAt,
       isFulfillment: false,
     },
     stock,
     settings: account,
-    memory: memoryOf(change),
+    memory: memoryOf(change, isSameEnding),
     isExcluded: false,
     quarantine: null,
     isRead: true,
@@ -195,11 +207,14 @@ function decideAgain(
     now: input.now,
     unbookedSalePatienceMs: 0,
     stockMaxAgeMs: input.stockMaxAgeMs,
-  });
+  };
 }
 
 /** What the scan has seen, and what an attempt without a clear answer may have done since. */
-function memoryOf({ valueBefore, knownAt, valueSent, sentAt }: OfferChange): OfferMemory {
+function memoryOf(change: OfferChange, isSameEnding: boolean): OfferMemory {
+  const { valueBefore, statusBefore, knownAt, valueSent, sentAt, sold } = change;
+  // What the scan found without pieces and planned to bring back, it found to be explained.
+  const isExplained = isSameEnding || (statusBefore === 'ACTIVE' && valueBefore === 0);
   return {
     knownAvailable: valueBefore,
     knownAt,
@@ -209,6 +224,9 @@ function memoryOf({ valueBefore, knownAt, valueSent, sentAt }: OfferChange): Off
     endedBy: null,
     endedByFor: null,
     endedByUsAt: null,
+    zeroSentAt: valueSent === 0 ? sentAt : null,
+    ending: isExplained ? { endedAt: null, soldBefore: sold, isExplained } : null,
+    sold,
     unbookedSince: null,
     unbookedStockAt: null,
     hasUnsettledWrite: valueSent !== null,

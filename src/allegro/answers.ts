@@ -20,6 +20,14 @@ const endedBy = z
   .enum(['USER', 'ADMIN', 'EXPIRATION', 'EMPTY_STOCK', 'PRODUCT_DETACHMENT', 'ERROR', 'UNKNOWN'])
   .or(z.string().transform(() => 'UNKNOWN' as const));
 
+const soldElsewhere = z.object({ sold: pieces.nullish() }).nullish();
+
+function soldAbroad(
+  marketplaces: Record<string, { stock?: z.output<typeof soldElsewhere> } | null | undefined> | null | undefined,
+): number {
+  return Object.values(marketplaces ?? {}).reduce((sum, one) => sum + (one?.stock?.sold ?? 0), 0);
+}
+
 /**
  * A row of the listing. Drafts and what is not sold at a fixed price are never written to, and may lack what only the
  * others need: one unfinished draft must not hide a whole page.
@@ -33,6 +41,7 @@ const listingRow = z
     publication: z.object({ status, endedAt: timeOrNull }),
     external,
     isFulfillment: z.boolean().nullish(),
+    additionalMarketplaces: z.record(z.string(), z.object({ stock: soldElsewhere }).nullish()).nullish(),
   })
   .transform((row, context) => {
     const isDraft = row.publication.status === 'INACTIVE';
@@ -49,7 +58,8 @@ const listingRow = z
       format: required(given, 'OTHER' as const, ['sellingMode', 'format']),
       status: row.publication.status,
       available: required(row.stock?.available, 0, ['stock', 'available']),
-      sold: required(row.stock?.sold, 0, ['stock', 'sold']),
+      // One stock serves all marketplaces; \`stock.sold\` counts only the first of them (the document).
+      sold: required(row.stock?.sold, 0, ['stock', 'sold']) + soldAbroad(row.additionalMarketplaces),
       endedAt: row.publication.endedAt,
       // An offer in Allegro's own warehouse must not be taken for one of ours.
       isFulfillment: required(row.isFulfillment, false, ['isFulfillment']),

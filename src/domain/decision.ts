@@ -1,4 +1,5 @@
 import type { AccountSettings } from './account.js';
+import { isOurEnding, judgeEnding, rememberedEndedBy, type EndingMemory } from './ending.js';
 import type { EndedBy, ListedOffer, OfferStatus } from './marketplace.js';
 import { publishableQuantity, type StockLevel } from './stock.js';
 
@@ -50,6 +51,12 @@ export interface OfferMemory {
   readonly endedByFor: Date | null;
   /** When we ended it by its publication status, which the marketplace calls USER. */
   readonly endedByUsAt: Date | null;
+  /** When we sent it a zero that may have arrived, if we have sent nothing else since. */
+  readonly zeroSentAt: Date | null;
+  /** null: it showed pieces when it was last seen. */
+  readonly ending: EndingMemory | null;
+  /** Pieces sold in 30 days, as last seen. */
+  readonly sold: number;
   readonly unbookedSince: Date | null;
   readonly unbookedStockAt: Date | null;
   /** A write of an earlier run whose outcome nobody knows. */
@@ -102,7 +109,10 @@ export function decide(facts: OfferFacts): Decision {
     const endedBy = facts.isRead ? facts.endedBy : rememberedEndedBy(offer, memory);
     if (endedBy === null) return facts.isRead ? skipped('ended_by_other') : { kind: 'look' };
     if (endedBy !== 'EMPTY_STOCK' && !isOurEnding(offer, memory)) return skipped('ended_by_other');
+    if (endedBy === 'EMPTY_STOCK' && isZeroOfOthers(facts)) return skipped('ended_by_other');
   }
+  // It is on its way to being ended.
+  if (!isEnded && offer.available === 0 && target > 0 && isZeroOfOthers(facts)) return skipped('ended_by_other');
   if (facts.isExcluded) return skipped('excluded');
   if (isQuarantined(facts, target)) return skipped('quarantined');
 
@@ -138,18 +148,9 @@ function isListingDoubtful(offer: ListedOffer, memory: OfferMemory | null, now: 
   return memory.beforeWriteStatus === null ? showsOldNumber : showsOldStatus;
 }
 
-function rememberedEndedBy(offer: ListedOffer, memory: OfferMemory | null): EndedBy | null {
-  if (memory?.endedBy == null || memory.endedByFor === null || offer.endedAt === null) return null;
-  return memory.endedByFor.getTime() === Date.parse(offer.endedAt) ? memory.endedBy : null;
-}
-
-/** An ending soon after we asked for it is ours: it is carried out asynchronously. */
-const OUR_ENDING_WITHIN_MS = 60 * 60_000;
-
-function isOurEnding(offer: ListedOffer, memory: OfferMemory | null): boolean {
-  if (memory?.endedByUsAt == null || offer.endedAt === null) return false;
-  const delayMs = Date.parse(offer.endedAt) - memory.endedByUsAt.getTime();
-  return Math.abs(delayMs) <= OUR_ENDING_WITHIN_MS;
+/** Nothing was sold and we sent no zero: somebody wants it to be out of stock. */
+function isZeroOfOthers({ offer, memory, now }: OfferFacts): boolean {
+  return judgeEnding(offer, memory, now)?.isExplained === false;
 }
 
 function isQuarantined({ quarantine, offer, now }: OfferFacts, target: number): boolean {

@@ -179,7 +179,8 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
         written_at = s.sent_at, unbooked_since = null, unbooked_stock_at = null,
         -- What runs again was ended by somebody else when it is ended next.
         ended_by_us_at = case when s.is_ended_by_status then s.sent_at
-          when s.kind = 'reactivate' then null else o.ended_by_us_at end
+          when s.kind = 'reactivate' then null else o.ended_by_us_at end,
+        ending_explained = case when s.kind = 'end' then o.ending_explained end
       from settled s where o.account_id = ${run.accountId} and o.offer_id = s.offer_id
         -- A command of an earlier run may settle after the offer was seen or written again.
         and o.known_at <= s.sent_at`.execute(trx);

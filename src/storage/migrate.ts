@@ -2,11 +2,13 @@ import { Migrator, type Migration } from 'kysely';
 import { openDatabase, type Db } from './database.js';
 import * as initial from './migrations/0001-initial.js';
 import * as tokenSellerChecked from './migrations/0002-token-seller-checked.js';
+import * as reading from './migrations/0004-reading.js';
 
 /** Every migration by name, in order; only added to, never changed once released. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-initial': initial,
   '0002-token-seller-checked': tokenSellerChecked,
+  '0004-reading': reading,
 };
 
 function migratorFor(db: Db): Migrator {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { ChangeKind, OfferMemory, Quarantine } from '../domain/decision.js';
 import type { AccountId, OfferId, RunId, Sku } from '../domain/ids.js';
+import type { EndingMemory } from '../domain/ending.js';
 import type { EndedBy, ListedOffer, OfferStatus } from '../domain/marketplace.js';
 import type { StockLevel } from '../domain/stock.js';
 import type { Db } from './database.js';
@@ -27,6 +28,11 @@ interface BackgroundRow {
   endedBy: EndedBy | null;
   endedByFor: Date | null;
   endedByUsAt: Date | null;
+  zeroSentAt: Date | null;
+  sold: number;
+  endedAt: Date | null;
+  endingExplained: boolean | null;
+  soldBeforeEnding: number | null;
   unbookedSince: Date | null;
   unbookedStockAt: Date | null;
   lastRunId: string | null;
@@ -45,8 +51,10 @@ interface BackgroundRow {
 export async function readBackground(
   db: Db,
   run: { accountId: AccountId; runId: RunId },
-  offerIds: readonly OfferId[],
+  offers: readonly Pick<ListedOffer, 'offerId' | 'status' | 'available'>[],
 ): Promise<(offerId: OfferId) => OfferBackground> {
+  const offerIds = offers.map((offer) => offer.offerId);
+  const isDown = offers.map((offer) => offer.status === 'ENDED' || offer.available === 0);
   const { rows } = await sql<BackgroundRow>`
     with open_changes as (
       select c.offer_id, bool_or(m.state in ('sent', 'accepted')) as has_pending_command,
@@ -59,18 +67,32 @@ export async function readBackground(
     select ids.offer_id,
       o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
       -- An ending without a known outcome that did take place was ours.
-      o.ended_by, o.ended_by_for, greatest(o.ended_by_us_at, c.ending_sent_at) as ended_by_us_at, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,
+      o.ended_by, o.ended_by_for, greatest(o.ended_by_us_at, c.ending_sent_at) as ended_by_us_at,
+      case when z.kind = 'end' then z.sent_at end as zero_sent_at,
+      o.sold, o.ended_at, o.ending_explained, o.sold_before_ending, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,
       e.offer_id is not null as is_excluded,
       q.retry_at, q.available as quarantine_available, q.status as quarantine_status, q.target as quarantine_target,
       c.offer_id is not null as has_unsettled_write, c.unsettled_value, c.unsettled_at,
       coalesce(c.has_pending_command, false) as has_pending_command
-    from unnest(${offerIds}::text[]) as ids (offer_id)
+    from unnest(${offerIds}::text[], ${isDown}::boolean[]) as ids (offer_id, is_down)
     left join offers o on o.account_id = ${run.accountId} and o.offer_id = ids.offer_id
     left join excluded_offers e on e.account_id = ${run.accountId} and e.offer_id = ids.offer_id
     left join quarantined_offers q on q.account_id = ${run.accountId} and q.offer_id = ids.offer_id
-    left join open_changes c on c.offer_id = ids.offer_id`.execute(db);
+    left join open_changes c on c.offer_id = ids.offer_id
+    -- The last thing that we have sent to an offer which shows nothing to sell: only where that is not explained yet.
+    left join lateral (
+      select s.kind, s.sent_at from offer_changes s
+      where s.account_id = ${run.accountId} and s.offer_id = ids.offer_id and s.sent_at is not null
+        and not (s.state = 'rejected' and s.attempts < 2)
+      order by s.planned_at desc limit 1
+    ) z on ids.is_down and o.ending_explained is not true`.execute(db);
   const byId = new Map(rows.map((row) => [row.offerId, toBackground(row, run.runId)]));
   return (offerId) => byId.get(offerId) ?? UNKNOWN_OFFER;
+}
+
+function toEnding({ endedAt, endingExplained, soldBeforeEnding }: BackgroundRow): EndingMemory | null {
+  if (endingExplained === null || soldBeforeEnding === null) return null;
+  return { endedAt, soldBefore: soldBeforeEnding, isExplained: endingExplained };
 }
 
 function toBackground(row: BackgroundRow, runId: RunId): OfferBackground {
@@ -80,7 +102,10 @@ function toBackground(row: BackgroundRow, runId: RunId): OfferBackground {
       ? null
       : { value: row.unsettledValue, sentAt: row.unsettledAt };
   return {
-    memory: knownAvailable === null || knownAt === null ? null : { ...row, knownAvailable, knownAt, unsettled },
+    memory:
+      knownAvailable === null || knownAt === null
+        ? null
+        : { ...row, knownAvailable, knownAt, unsettled, ending: toEnding(row) },
     isExcluded: row.isExcluded,
     quarantine:
       retryAt === null || quarantineAvailable === null || quarantineStatus === null || quarantineTarget === null
@@ -121,6 +146,7 @@ export interface ScannedOffer {
   readonly endedBy: EndedBy | null;
   readonly unbookedSince: Date | null;
   readonly unbookedStockAt: Date | null;
+  readonly ending: EndingMemory | null;
   readonly hasStock: boolean;
   readonly change: {
     readonly kind: ChangeKind;
@@ -145,11 +171,12 @@ export async function recordScan(
     await sql`
       insert into offers as o (account_id, offer_id, sku, name, format, status, available, sold, is_fulfillment,
         ended_at, ended_by, ended_by_for, known_available, known_at, unbooked_since, unbooked_stock_at, had_stock,
-        last_run_id, bucket, reason, seen_at)
+        last_run_id, bucket, reason, seen_at, ending_explained, sold_before_ending)
       select ${run.accountId}, u.offer_id, u.sku, u.name, u.format, u.status, u.available, u.sold, u.is_fulfillment,
         u.ended_at, u.ended_by, case when u.ended_by is not null then u.ended_at end,
         u.known_available, least(clock_timestamp(), u.known_at),
-        u.unbooked_since, u.unbooked_stock_at, u.had_stock, ${run.runId}, u.bucket, u.reason, u.seen_at
+        u.unbooked_since, u.unbooked_stock_at, u.had_stock, ${run.runId}, u.bucket, u.reason, u.seen_at,
+        u.ending_explained, u.sold_before_ending
       from unnest(
         ${column((row) => row.offer.offerId)}::text[], ${column((row) => row.offer.sku)}::text[],
         ${column((row) => toStoredText(row.offer.name))}::text[], ${column((row) => row.offer.format)}::text[],
@@ -160,9 +187,10 @@ export async function recordScan(
         ${column((row) => row.unbookedStockAt?.toISOString() ?? null)}::timestamptz[],
         ${column((row) => row.hasStock)}::boolean[], ${column((row) => row.bucket)}::text[],
         ${column((row) => row.reason)}::text[], ${column((row) => row.seenAt.toISOString())}::timestamptz[],
-        ${column((row) => row.known.available)}::integer[], ${column((row) => row.known.at.toISOString())}::timestamptz[]
+        ${column((row) => row.known.available)}::integer[], ${column((row) => row.known.at.toISOString())}::timestamptz[],
+        ${column((row) => row.ending?.isExplained ?? null)}::boolean[], ${column((row) => row.ending?.soldBefore ?? null)}::integer[]
       ) as u (offer_id, sku, name, format, status, available, sold, is_fulfillment, ended_at, ended_by,
-        unbooked_since, unbooked_stock_at, had_stock, bucket, reason, seen_at, known_available, known_at)
+        unbooked_since, unbooked_stock_at, had_stock, bucket, reason, seen_at, known_available, known_at, ending_explained, sold_before_ending)
       on conflict (account_id, offer_id) do update set
         sku = excluded.sku, name = excluded.name, format = excluded.format, status = excluded.status,
         available = excluded.available, sold = excluded.sold, is_fulfillment = excluded.is_fulfillment,
@@ -173,7 +201,8 @@ export async function recordScan(
         unbooked_since = excluded.unbooked_since, unbooked_stock_at = excluded.unbooked_stock_at,
         had_stock = (o.had_stock and o.sku is not distinct from excluded.sku) or excluded.had_stock,
         last_run_id = excluded.last_run_id, bucket = excluded.bucket, reason = excluded.reason,
-        seen_at = excluded.seen_at`.execute(trx);
+        seen_at = excluded.seen_at, ending_explained = excluded.ending_explained,
+        sold_before_ending = excluded.sold_before_ending, gone_at = null, looked_at = null`.execute(trx);
     await settleByReading(
       trx,
       run,
@@ -194,6 +223,7 @@ export async function recordScan(
           reason: change.reason,
           valueBefore: offer.available,
           statusBefore: offer.status,
+          soldBefore: offer.sold,
           target: change.target,
         })),
       )

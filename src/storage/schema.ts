@@ -15,6 +15,8 @@ export interface Database {
   incidents: IncidentsTable;
   outbox: OutboxTable;
   stopSwitch: StopSwitchTable;
+  sales: SalesTable;
+  saleCursors: SaleCursorsTable;
 }
 
 /** Set by the database unless given. */
@@ -89,6 +91,10 @@ export interface OffersTable {
   bucket: string;
   reason: string | null;
   seenAt: Date;
+  endingExplained: boolean | null;
+  soldBeforeEnding: number | null;
+  goneAt: Date | null;
+  lookedAt: Date | null;
 }
 
 export interface ExcludedOffersTable {
@@ -156,6 +162,8 @@ export interface OfferChangesTable {
   commandId: string | null;
   valueBefore: number;
   statusBefore: string;
+  /** null: planned before this was kept. */
+  soldBefore: number | null;
   target: number;
   valueSent: number | null;
   attempts: Generated<number>;
@@ -226,4 +234,21 @@ export interface StopSwitchTable {
   isStopped: Generated<boolean>;
   reason: string | null;
   changedAt: Timestamp;
+}
+
+export interface SalesTable {
+  accountId: string;
+  key: string;
+  offerId: string;
+  sku: string;
+  quantity: number;
+  boughtAt: Date;
+}
+
+export interface SaleCursorsTable {
+  accountId: string;
+  cursor: string | null;
+  readAt: Timestamp;
+  errorClass: string | null;
+  errorMessage: string | null;
 }

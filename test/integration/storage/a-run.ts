@@ -69,6 +69,7 @@ export async function plannedChanges(
       endedBy: null,
       unbookedSince: null,
       unbookedStockAt: null,
+      ending: null,
       hasStock: true,
       change: { state: 'planned', reason: null, ...change },
     })),

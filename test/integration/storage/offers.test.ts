@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { readBackground, readStock } from '../../../src/storage/offers.js';
 import { setStock } from '../../../src/storage/stock.js';
-import { toOfferId, toSku } from '../../../src/domain/ids.js';
+import { toOfferId, toSku, type OfferId } from '../../../src/domain/ids.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
 import { anAccountWithRun, aRunOf, plannedChanges } from './a-run.js';
 
@@ -17,6 +17,10 @@ afterAll(async () => {
   await db.destroy();
   await database.drop();
 });
+
+function aRow(offerId: OfferId) {
+  return { offerId, status: 'ACTIVE', available: 10 } as const;
+}
 
 test('stock is the sum over warehouses, however large; a SKU without a row is absent', async () => {
   const sku = toSku('A');
@@ -42,11 +46,11 @@ test('an offer with a write of no known outcome is known as such, with the highe
     .where('runId', '=', run.runId)
     .execute();
 
-  const own = await readBackground(db, run, [offerId]);
+  const own = await readBackground(db, run, [aRow(offerId)]);
   expect(own(offerId)).toMatchObject({ isCounted: true, memory: { hasUnsettledWrite: false, unsettled: null } });
 
   const next = await aRunOf(db, run.accountId);
-  const background = await readBackground(db, next, [offerId, toOfferId('1')]);
+  const background = await readBackground(db, next, [aRow(offerId), aRow(toOfferId('1'))]);
   expect(background(offerId)).toMatchObject({
     isCounted: false,
     memory: { hasUnsettledWrite: true, unsettled: { value: 20, sentAt }, hasPendingCommand: false },

@@ -22,6 +22,9 @@ const memory = fc
     endedBy: maybe(fc.constantFrom(...ENDED_BY)),
     endedByFor: maybe(hours),
     endedByUsAt: maybe(hours),
+    zeroSentAt: maybe(hours),
+    ending: maybe(fc.record({ endedAt: maybe(hours), soldBefore: fc.nat(12), isExplained: fc.boolean() })),
+    sold: fc.nat(12),
     unbookedSince: maybe(hours),
     unbookedStockAt: maybe(hours),
     hasUnsettledWrite: fc.boolean(),
@@ -137,6 +140,28 @@ describe('for any offer, stock, settings and memory', () => {
       }),
       RUNS,
     );
+  });
+
+  test('a zero of somebody else is never taken back', () => {
+    let couldReturn = 0;
+    const returns = (given: OfferFacts): boolean => {
+      const decision = decide(given);
+      return (decision.kind === 'change' || decision.kind === 'held') && decision.change === 'reactivate';
+    };
+    fc.assert(
+      fc.property(facts, (drawn) => {
+        const known = drawn.memory ?? aMemory();
+        const ending = known.ending === null ? null : { ...known.ending, isExplained: false };
+        const memory = { ...known, ending, zeroSentAt: null, endedByUsAt: null };
+        const sold = Math.min(drawn.offer.sold, memory.sold, ending?.soldBefore ?? memory.sold);
+        const status = drawn.offer.status === 'ACTIVE' ? 'ACTIVE' : 'ENDED';
+        const given = { ...drawn, memory, offer: { ...drawn.offer, status, available: 0, sold } } as const;
+        expect(returns(given)).toBe(false);
+        if (returns({ ...given, offer: { ...given.offer, sold: 99 } })) couldReturn += 1;
+      }),
+      RUNS,
+    );
+    expect(couldReturn).toBeGreaterThan(0.01 * RUNS.numRuns);
   });
 
   test('a number that fell while the stock row stayed the same is never raised', () => {

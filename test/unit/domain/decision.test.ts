@@ -82,7 +82,12 @@ describe('an ended offer', () => {
   const endedAt = hoursAgo(5).toISOString();
   const ended = anOffer({ status: 'ENDED', available: 0, endedAt });
   const remembered = (endedBy: 'EMPTY_STOCK' | 'USER') =>
-    aMemory({ knownAvailable: 0, endedBy, endedByFor: new Date(endedAt) });
+    aMemory({
+      knownAvailable: 0,
+      endedBy,
+      endedByFor: new Date(endedAt),
+      ending: { endedAt: new Date(endedAt), soldBefore: 0, isExplained: true },
+    });
 
   test('is in sync while there is no stock, whoever ended it, without asking', () => {
     expect(decide(theFacts({ offer: ended, stock: aStock(0), memory: null }))).toEqual({ kind: 'in_sync' });
@@ -151,7 +156,7 @@ describe('a stock row older than STOCK_MAX_AGE', () => {
   test('raises nothing and brings nothing back', () => {
     const held = { kind: 'held', reason: 'stale_stock', target: 9 };
     expect(decide(theFacts(old))).toEqual({ ...held, change: 'raise' });
-    const ended = anOffer({ status: 'ENDED', available: 0, endedAt: hoursAgo(2).toISOString() });
+    const ended = anOffer({ status: 'ENDED', available: 0, sold: 5, endedAt: hoursAgo(2).toISOString() });
     const memory = aMemory({ knownAvailable: 0 });
     expect(decide(theFacts({ ...old, memory, offer: ended, isRead: true, endedBy: 'EMPTY_STOCK' }))).toEqual({
       ...held,
@@ -195,7 +200,7 @@ describe('a number that fell at the marketplace while the stock row stayed the s
   });
 
   test('holds a return too: the offer was sold out', () => {
-    const offer = anOffer({ status: 'ENDED', available: 0, endedAt: hoursAgo(0.2).toISOString() });
+    const offer = anOffer({ status: 'ENDED', available: 0, sold: 5, endedAt: hoursAgo(0.2).toISOString() });
     expect(decide(theFacts({ offer, isRead: true, endedBy: 'EMPTY_STOCK' })).kind).toBe('held');
   });
 

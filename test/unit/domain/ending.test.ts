@@ -1,0 +1,87 @@
+import { describe, expect, test } from '@jest/globals';
+import { decide } from '../../../src/domain/decision.js';
+import { judgeEnding } from '../../../src/domain/ending.js';
+import { aMemory, anOffer, aStock, hoursAgo, NOW, theFacts } from './builders.js';
+
+const endedAt = hoursAgo(0.2);
+const ended = anOffer({ status: 'ENDED', available: 0, sold: 7, endedAt: endedAt.toISOString() });
+/** Running with pieces at the last sight, 7 sold. */
+const running = aMemory({ knownAvailable: 0, sold: 7 });
+
+/** What the offer needs when there are 5 pieces and the marketplace says that it ran out. */
+function decided(offer = ended, memory = running) {
+  const { kind } = decide(theFacts({ offer, memory, stock: aStock(5, NOW), isRead: true, endedBy: 'EMPTY_STOCK' }));
+  return kind;
+}
+
+describe('an offer that stands at nothing', () => {
+  test('is left alone when nothing was sold and the zero was not ours', () => {
+    expect(judgeEnding(ended, running, NOW)).toEqual({ endedAt, soldBefore: 7, isExplained: false });
+    expect(decided()).toBe('skipped');
+  });
+
+  test('comes back when pieces were sold since it was last seen with some', () => {
+    expect(decided({ ...ended, sold: 8 })).toBe('change');
+  });
+
+  test('is not explained by pieces that have left the 30 days', () => {
+    expect(decided({ ...ended, sold: 5 })).toBe('skipped');
+  });
+
+  test('comes back when it is seen for the first time', () => {
+    expect(judgeEnding(ended, null, NOW)).toMatchObject({ isExplained: true, soldBefore: 7 });
+  });
+
+  test.each(['zeroSentAt', 'endedByUsAt'] as const)(
+    'comes back when it ended soon after our own ending (%s)',
+    (ours) => {
+      expect(decided(ended, aMemory({ ...running, [ours]: hoursAgo(0.3) }))).toBe('change');
+      expect(decided(ended, aMemory({ ...running, [ours]: hoursAgo(2) }))).toBe('skipped');
+    },
+  );
+
+  test('is treated alike while it runs with no pieces', () => {
+    const dry = anOffer({ status: 'ACTIVE', available: 0, sold: 7 });
+    expect(decided(dry)).toBe('skipped');
+    expect(decided({ ...dry, sold: 8 })).toBe('change');
+    expect(decided(dry, aMemory({ ...running, zeroSentAt: hoursAgo(0.1) }))).toBe('change');
+  });
+
+  test('is skipped without a question once it is known that it ran out', () => {
+    const memory = aMemory({ ...running, endedBy: 'EMPTY_STOCK', endedByFor: endedAt });
+    expect(decide(theFacts({ offer: ended, memory }))).toEqual({ kind: 'skipped', reason: 'ended_by_other' });
+  });
+
+  test('is in sync while there is no stock, whoever set the zero', () => {
+    expect(decide(theFacts({ offer: ended, memory: running, stock: aStock(0) }))).toEqual({ kind: 'in_sync' });
+  });
+});
+
+describe('what was judged of an ending', () => {
+  const explained = { endedAt, soldBefore: 5, isExplained: true };
+
+  test('stays explained when the count of sold pieces falls later', () => {
+    const memory = aMemory({ ...running, ending: explained });
+    expect(judgeEnding({ ...ended, sold: 2 }, memory, NOW)).toEqual(explained);
+  });
+
+  test('holds from the moment at which it ran with no pieces', () => {
+    const memory = aMemory({ ...running, ending: { ...explained, endedAt: null } });
+    expect(judgeEnding(ended, memory, NOW)).toMatchObject({ isExplained: true });
+  });
+
+  test('becomes explained when the sold pieces are counted late', () => {
+    const memory = aMemory({ ...running, ending: { endedAt, soldBefore: 7, isExplained: false } });
+    expect(judgeEnding(ended, memory, NOW)).toMatchObject({ isExplained: false });
+    expect(judgeEnding({ ...ended, sold: 8 }, memory, NOW)).toMatchObject({ isExplained: true });
+  });
+
+  test('says nothing of another ending', () => {
+    const memory = aMemory({ ...running, ending: { ...explained, endedAt: hoursAgo(3) } });
+    expect(judgeEnding(ended, memory, NOW)).toMatchObject({ isExplained: false, soldBefore: 7 });
+  });
+
+  test('is forgotten once pieces are shown', () => {
+    expect(judgeEnding(anOffer(), aMemory({ ending: explained }), NOW)).toBeNull();
+  });
+});
