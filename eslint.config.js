@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', '.local/', 'coverage/', 'bench/results/', 'test/histories/*.json'] },
+  { ignores: ['dist/', '.local/', 'coverage/', 'bench/results/', 'chaos/results/', 'test/histories/*.json'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

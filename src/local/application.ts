@@ -193,7 +193,7 @@ async function startParts(options: ApplicationOptions, place: Place): Promise<Ap
 }
 
 /** Settings in the surrounding environment, such as those of a real shop, must not reach what is started here. */
-function systemWithoutOurVariables(): System {
+export function systemWithoutOurVariables(): System {
   const kept = Object.entries(process.env).filter(([name]) => !VARIABLE_NAMES.includes(name));
   return realSystem(Object.fromEntries(kept));
 }
@@ -284,9 +284,7 @@ async function startWorkerProcess(
       httpUrl,
       logFile,
       hasEnded: () => server.hasEnded(),
-      kill: (signal) => {
-        if (!server.hasEnded()) process.kill(server.pid, signal);
-      },
+      kill: (signal) => server.kill(signal),
       stop: () => server.stop(),
     };
   });

@@ -31,6 +31,8 @@ export interface ServerProcess {
   hasEnded(): boolean;
   /** Waits until `isReady` says so. @throws Error with the end of the log when the server ends or stays unready. */
   waitUntilReady(isReady: () => Promise<boolean>): Promise<void>;
+  /** Sends it a signal, as a crash (`SIGKILL`) or a pause (`SIGSTOP`) would come; nothing once it has ended. */
+  kill(signal: NodeJS.Signals): void;
   /** Asks it to stop, and after 15 s makes it. */
   stop(): Promise<void>;
 }
@@ -119,6 +121,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   return {
     pid,
     hasEnded: () => end !== undefined,
+    kill(signal) {
+      if (end === undefined) child.kill(signal);
+    },
     async waitUntilReady(isReady) {
       const isUp = await waitUntil(async () => end !== undefined || (await isReady()), START_PATIENCE_MS);
       if (end === undefined && isUp) {

@@ -10,26 +10,48 @@ export interface SentMessage {
   readonly at: Date;
 }
 
+/** `down`: connections break without an answer. `too_many`: 429, asking for a second of patience. */
+export type TelegramMood = 'well' | 'down' | 'too_many';
+
 /** A local server that plays api.telegram.org for one bot: it takes every message and keeps it. */
 export interface TelegramStandIn {
   /** What the worker is configured with. */
   readonly env: Readonly<Record<string, string>>;
   /** In the order of their arrival. */
   readonly messages: readonly SentMessage[];
+  /** From now on messages are taken, or refused in this way. */
+  setMood(mood: TelegramMood): void;
   stop(): Promise<void>;
 }
 
 const BOT_TOKEN = '123456789:local-stand-in-token';
 const CHAT_ID = '-1001234567890';
 
+const JSON_TYPE = { 'content-type': 'application/json' };
+const TOO_MANY = {
+  ok: false,
+  error_code: 429,
+  description: 'Too Many Requests: retry after 1',
+  parameters: { retry_after: 1 },
+};
+
 const requestSchema = z.object({ chat_id: z.string(), text: z.string() });
 
 export async function startTelegramStandIn(): Promise<TelegramStandIn> {
   const messages: SentMessage[] = [];
+  let mood: TelegramMood = 'well';
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
+      if (mood === 'down') {
+        request.destroy();
+        return;
+      }
+      if (mood === 'too_many') {
+        response.writeHead(429, JSON_TYPE).end(JSON.stringify(TOO_MANY));
+        return;
+      }
       const isKnown = request.url === `/bot${BOT_TOKEN}/sendMessage`;
       const parsed = requestSchema.safeParse(jsonOf(Buffer.concat(chunks).toString('utf8')));
       if (isKnown && parsed.success) {
@@ -37,7 +59,7 @@ export async function startTelegramStandIn(): Promise<TelegramStandIn> {
       }
       const isTaken = isKnown && parsed.success;
       const answer = isTaken ? { ok: true, result: { message_id: messages.length } } : { ok: false, error_code: 400 };
-      response.writeHead(isTaken ? 200 : 400, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+      response.writeHead(isTaken ? 200 : 400, JSON_TYPE).end(JSON.stringify(answer));
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -50,6 +72,9 @@ export async function startTelegramStandIn(): Promise<TelegramStandIn> {
       ALLEGRO_ERROR_NOTIFICATION_CHAT_ID: CHAT_ID,
     },
     messages,
+    setMood(next) {
+      mood = next;
+    },
     async stop() {
       server.closeAllConnections();
       server.close();

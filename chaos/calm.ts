@@ -1,0 +1,42 @@
+import pg from 'pg';
+
+import type { ConnectedAccount } from '../src/local/application.js';
+import type { Print } from '../src/local/system.js';
+import { waitUntil } from '../src/local/wait-until.js';
+
+const QUIET_RUNS = 2;
+const RUNS_WITHIN_MS = 150_000;
+const LOOK_EVERY_MS = 500;
+
+/**
+ * Waits until each account has had so many complete runs that began after the given time.
+ * @returns what has not come about
+ */
+export async function awaitQuietRuns(options: {
+  readonly database: pg.Pool;
+  readonly accounts: readonly ConnectedAccount[];
+  readonly print: Print;
+}): Promise<string[]> {
+  const { database, accounts, print } = options;
+  const { rows } = await database.query<{ now: Date }>('select clock_timestamp() as now');
+  const since = rows[0]?.now;
+  const countRuns = async (): Promise<Map<string, number>> => {
+    const counted = await database.query<{ accountId: string; count: number }>(
+      `select account_id as "accountId", count(*)::integer as count from sync_runs
+        where started_at > $1 and finished_at is not null and is_complete and mode = 'live' and outcome <> 'superseded'
+        group by account_id`,
+      [since],
+    );
+    return new Map(counted.rows.map(({ accountId, count }) => [accountId, count]));
+  };
+  const missing = async (): Promise<string[]> => {
+    const counts = await countRuns();
+    return accounts
+      .map(({ accountId }) => ({ accountId, count: counts.get(accountId) ?? 0 }))
+      .filter(({ count }) => count < QUIET_RUNS)
+      .map(({ accountId, count }) => `${accountId} has had ${count} of ${QUIET_RUNS} quiet runs`);
+  };
+  const isQuiet = await waitUntil(async () => (await missing()).length === 0, RUNS_WITHIN_MS, LOOK_EVERY_MS);
+  if (isQuiet) print('each account has had two quiet runs');
+  return isQuiet ? [] : missing();
+}

@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { FaultRule } from '../simulator/faults.js';
+import { waitUntil } from '../src/local/wait-until.js';
+import type { FaultKind, Scene } from './fault.js';
+import type { Random } from './random.js';
+
+type MarketplaceFault = FaultRule['fault'];
+
+/** A rule stays until it was met, but not for ever: there may be nothing left to do. */
+const MET_WITHIN_MS = 40_000;
+const LASTS_MS = { from: 3_000, to: 8_000 } as const;
+
+interface Planted {
+  readonly name: string;
+  readonly fault: MarketplaceFault;
+  readonly match?: FaultRule['match'];
+}
+
+const WRITES = [
+  'PATCH /sale/product-offers/{offerId}',
+  'PUT /sale/offer-quantity-change-commands/{commandId}',
+  'GET /sale/offers',
+] as const;
+
+const PLANTED: readonly Planted[] = [
+  { name: 'answers 503', fault: { kind: 'status', status: 503, body: { errors: [{ code: 'SERVICE_UNAVAILABLE' }] } } },
+  { name: 'answers 503 in HTML', fault: { kind: 'html', status: 503 } },
+  { name: 'answers 503 after the write took effect', fault: { kind: 'status', status: 503, applied: true } },
+  { name: 'answers 409', fault: { kind: 'status', status: 409 }, match: { method: 'PATCH' } },
+  { name: 'cuts before the effect', fault: { kind: 'cutBefore' } },
+  { name: 'cuts after the effect', fault: { kind: 'cutAfter' } },
+  { name: 'cuts in the middle of its answer', fault: { kind: 'cutMiddle' } },
+  { name: 'truncates its JSON', fault: { kind: 'truncate' } },
+  { name: 'hangs', fault: { kind: 'hang', ms: 5_000 } },
+  { name: 'answers 429 with Retry-After', fault: { kind: 'tooMany', retryAfter: 2 }, match: { times: 1 } },
+];
+
+const EVENT_ROUTE = '/sale/offer-events';
+
+async function plant({ application }: Scene, random: Random, planted: Planted): Promise<number> {
+  const { admin } = application;
+  const { times = random.whole(1, 4) } = planted.match ?? {};
+  const route = planted.match?.method === undefined ? random.pick(WRITES) : undefined;
+  const match = { ...(route === undefined ? {} : { route }), ...planted.match, times };
+  const id = await admin.plantFault({ match, fault: planted.fault });
+  const met = async (): Promise<number> => (await admin.faults()).find((rule) => rule.id === id)?.planted ?? 0;
+  await sleep(random.between(LASTS_MS.from, LASTS_MS.to));
+  await waitUntil(async () => (await met()) > 0, MET_WITHIN_MS, 250);
+  const hits = await met();
+  await admin.removeFault(id);
+  return hits;
+}
+
+const planted: readonly FaultKind[] = PLANTED.map((one) => ({
+  name: `allegro: ${one.name}`,
+  part: 'allegro',
+  stopsWork: false,
+  deal: (scene, random) => plant(scene, random, one),
+}));
+
+/** For a minute nothing is sent: dealt last, and seldom. */
+export const LONG_BLOCK: FaultKind = {
+  name: 'allegro: answers 429 without Retry-After',
+  part: 'allegro',
+  stopsWork: false,
+  deal: (scene, random) =>
+    plant(scene, random, { name: 'long block', fault: { kind: 'tooMany' }, match: { times: 1 } }),
+};
+
+const STALLED_MS = 15_000;
+
+/** The command is carried out later than anybody waits for. */
+const stalledCommand: FaultKind = {
+  name: 'allegro: leaves a command lying',
+  part: 'allegro',
+  stopsWork: false,
+  deal: (scene, random) =>
+    plant(scene, random, {
+      name: 'stall',
+      fault: { kind: 'stall', ms: STALLED_MS },
+      match: { route: 'PUT /sale/offer-quantity-change-commands/{commandId}', times: 1 },
+    }),
+};
+
+const REFUSED_MS = { from: 6_000, to: 15_000 } as const;
+
+/** Allegro checks the whole offer with every change, and finds something wrong with it until somebody corrects it. */
+const refusedOffer: FaultKind = {
+  name: 'allegro: refuses an offer (422)',
+  part: 'allegro',
+  stopsWork: false,
+  async deal({ application, warehouse }, random) {
+    const { admin } = application;
+    const { offers } = await admin.offers({ limit: 100_000, status: 'ACTIVE' });
+    const offer = random.pick(
+      offers.filter((one) => one.format === 'BUY_NOW' && !one.isFulfillment && (one.externalId?.trim() ?? '') !== ''),
+    );
+    if (offer === undefined) return 0;
+    const sku = offer.externalId?.trim() ?? '';
+    await admin.editOffer(offer.id, { rejection: { commands: true, endings: true } });
+    await warehouse.receive(new Map([[sku, 3]]));
+    await sleep(random.between(REFUSED_MS.from, REFUSED_MS.to));
+    await admin.editOffer(offer.id, { rejection: null });
+    // What is in quarantine is looked at again when its stock changes.
+    await warehouse.receive(new Map([[sku, 2]]));
+    return 1;
+  },
+};
+
+/** Of the marketplace, as it is known to misbehave. */
+export function marketplaceFaults(hasEvents: boolean): readonly FaultKind[] {
+  return [...planted, stalledCommand, refusedOffer, ...(hasEvents ? eventFaults : [])];
+}
+
+const eventFaults: readonly FaultKind[] = (['duplicateEvents', 'reorderEvents'] as const).map((kind) => ({
+  name: kind === 'duplicateEvents' ? 'allegro: repeats events' : 'allegro: mixes up events',
+  part: 'allegro',
+  stopsWork: false,
+  deal: (scene, random) => plant(scene, random, { name: kind, fault: { kind }, match: { route: EVENT_ROUTE } }),
+}));
