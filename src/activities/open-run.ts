@@ -15,8 +15,9 @@ export interface OpenRunInput {
   readonly isPreview: boolean;
 }
 
-/** What a scan and a command are given when the marketplace is away: two more tries, three minutes apart. */
-const PHASE_RETRY = { phaseRetryCount: 2, phaseRetryDelaySeconds: 180 };
+/** What a scan and a command are given when the marketplace is away: two more tries, 6 × 30 s = three minutes apart. */
+const PHASE_RETRY_COUNT = 2;
+const PHASE_DELAY_PER_OFFER_DELAY = 6;
 
 export type OpenRunResult =
   | {
@@ -88,7 +89,8 @@ export function createOpenRun(services: ActivityServices) {
         retryCount: sync.retryCount,
         retryDelaySeconds: sync.retryDelaySeconds,
         commandPatienceSeconds: sync.commandPatienceSeconds,
-        ...PHASE_RETRY,
+        phaseRetryCount: PHASE_RETRY_COUNT,
+        phaseRetryDelaySeconds: PHASE_DELAY_PER_OFFER_DELAY * sync.retryDelaySeconds,
       },
     };
   };

@@ -22,8 +22,10 @@ export function openDatabase(databaseUrl: string, options: DatabaseOptions): Db 
     statement_timeout: 60_000,
     keepAlive: true,
   });
-  // A connection lost while idle is replaced by the pool; without a listener it would end the process.
+  // A connection lost while idle is replaced by the pool; one that is lost between two statements of a transaction fails
+  // the next of them. Without a listener either would end the process.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<Database>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],

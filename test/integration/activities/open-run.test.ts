@@ -162,3 +162,18 @@ test('a run of an account that somebody has paused tells nobody again', async ()
     [],
   );
 });
+
+test.each([
+  { retryDelaySeconds: 30, phaseRetryDelaySeconds: 180 },
+  { retryDelaySeconds: 1, phaseRetryDelaySeconds: 6 },
+])(
+  'a delay of $retryDelaySeconds s for one offer is one of $phaseRetryDelaySeconds s for all of them',
+  async ({ retryDelaySeconds, phaseRetryDelaySeconds }) => {
+    const shop = await under.shop();
+    const { openRun } = under.with({ sync: { ...under.services.sync, retryDelaySeconds } });
+
+    const opened = await openRun({ ...OPENING, accountId: shop.accountId });
+
+    expect(opened).toMatchObject({ kind: 'open', settings: { retryDelaySeconds, phaseRetryDelaySeconds } });
+  },
+);
