@@ -36,6 +36,11 @@ import { MARKETPLACE_TASK_QUEUE, TASK_QUEUE } from './workflows/api.js';
 /** Slots of the marketplace queue: × 5 requests at once each, under 2 s × 150 requests/s in flight. */
 const MARKETPLACE_SLOTS = 40;
 const BOOKKEEPING_SLOTS = 50;
+/**
+ * How long a workflow task waits for the worker that has the workflow in its memory. Of a killed worker nobody knows
+ * that it is gone: this comes on top of the heartbeat time-out until another one goes on (by default 10 s more).
+ */
+const STICKY_PATIENCE = '2 seconds';
 /** ~1 MB each; an account's run is one. */
 const CACHED_WORKFLOWS = 300;
 /** A batch ends the request it is at well within this. */
@@ -210,6 +215,7 @@ async function createWorkers(
       activities: createActivities(services),
       maxConcurrentActivityTaskExecutions: BOOKKEEPING_SLOTS,
       maxCachedWorkflows: CACHED_WORKFLOWS,
+      stickyQueueScheduleToStartTimeout: STICKY_PATIENCE,
     }),
     Worker.create({
       ...shared,

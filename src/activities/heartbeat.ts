@@ -21,3 +21,8 @@ export async function withHeartbeat<Result>(work: (signal: AbortSignal) => Promi
     clearInterval(timer);
   }
 }
+
+/** An activity that is heard of while it works, so that a lost worker shows within the heartbeat time-out. */
+export function beating<Input, Result>(activity: (input: Input) => Promise<Result>): (input: Input) => Promise<Result> {
+  return (input) => withHeartbeat(() => activity(input));
+}

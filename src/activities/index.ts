@@ -3,6 +3,7 @@ import { createAwaitRateLimit } from './await-rate-limit.js';
 import { createCloseRun } from './close-run.js';
 import { createCheckCommands, createSubmitCommand } from './commands.js';
 import { withFailures } from './failures.js';
+import { beating } from './heartbeat.js';
 import { createHousekeep } from './housekeep.js';
 import { createOpenRun } from './open-run.js';
 import { createCheckGuards, createPlanWrites } from './plan-writes.js';
@@ -13,22 +14,22 @@ import { createRejectOffer, createUpdateOfferBatch, createUpdateOfferStock } fro
 /** Activities that use the database and Redis only: they run on the workflows' task queue. */
 export function createActivities(services: ActivityServices) {
   return {
-    loadAccounts: withFailures(createLoadAccounts(services)),
-    recordTick: withFailures(createRecordTick(services)),
-    awaitRateLimit: withFailures(createAwaitRateLimit(services)),
-    checkGuards: withFailures(createCheckGuards(services)),
-    planWrites: withFailures(createPlanWrites(services)),
-    rejectOffer: withFailures(createRejectOffer(services)),
-    closeRun: withFailures(createCloseRun(services)),
-    notify: withFailures(createNotify(services)),
-    housekeep: withFailures(createHousekeep(services)),
+    loadAccounts: withFailures(beating(createLoadAccounts(services))),
+    recordTick: withFailures(beating(createRecordTick(services))),
+    awaitRateLimit: withFailures(beating(createAwaitRateLimit(services))),
+    checkGuards: withFailures(beating(createCheckGuards(services))),
+    planWrites: withFailures(beating(createPlanWrites(services))),
+    rejectOffer: withFailures(beating(createRejectOffer(services))),
+    closeRun: withFailures(beating(createCloseRun(services))),
+    notify: withFailures(beating(createNotify(services))),
+    housekeep: withFailures(beating(createHousekeep(services))),
   };
 }
 
 /** Activities that send requests to the marketplace: a task queue of their own bounds the requests in flight. */
 export function createMarketplaceActivities(services: ActivityServices) {
   return {
-    openRun: withFailures(createOpenRun(services)),
+    openRun: withFailures(beating(createOpenRun(services))),
     scanOffers: withFailures(createScanOffers(services)),
     submitCommand: withFailures(createSubmitCommand(services)),
     checkCommands: withFailures(createCheckCommands(services)),

@@ -27,7 +27,7 @@ function policy(
   return { ...numbers, nonRetryableErrorTypes: [...NOT_AN_ATTEMPT, ...FINAL] };
 }
 
-/** How long one database statement or small transaction may take before the worker is taken for lost. */
+/** How long one database statement or small transaction may take, its worker being heard of. */
 const DATABASE_TIMEOUT = '2 minutes';
 /** A worker that has not been heard of for this long is lost: the time until another one goes on. */
 const HEARTBEAT_TIMEOUT = '10 seconds';
@@ -38,6 +38,7 @@ const BETWEEN_WRITES = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 /** The list of accounts: tried again after 60 s, 3 times. */
 export const ACCOUNT_LIST: ActivityOptions = {
   startToCloseTimeout: DATABASE_TIMEOUT,
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: policy({ initialInterval: '60 seconds', backoffCoefficient: 1, maximumAttempts: 1 + 3 }),
 };
 
@@ -46,12 +47,14 @@ export const OPENING: ActivityOptions = {
   taskQueue: MARKETPLACE_TASK_QUEUE,
   // A refresh may wait for another process's refresh to end.
   startToCloseTimeout: '3 minutes',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: policy({ initialInterval: '120 seconds', backoffCoefficient: 1, maximumAttempts: 1 + 2 }),
 };
 
 /** Bookkeeping in the database: tried again after 10 s, twice, for what is a fault of ours. */
 export const BOOKKEEPING: ActivityOptions = {
   startToCloseTimeout: DATABASE_TIMEOUT,
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: policy({ initialInterval: '10 seconds', backoffCoefficient: 2, maximumAttempts: 1 + 2 }),
 };
 
