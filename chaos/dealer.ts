@@ -97,6 +97,8 @@ export async function dealFaults(options: DealerOptions): Promise<Dealt> {
       const everyMs = CYCLE_MS / beside.length;
       const dealing: Promise<void>[] = [];
       for (const kind of beside) {
+        // What is over is only made up for.
+        if (over.signal.aborted && counts.has(kind.name)) continue;
         dealing.push(deal(kind));
         await sleep(everyMs * random.between(0.6, 1.2), undefined, { signal: over.signal }).catch(() => undefined);
       }

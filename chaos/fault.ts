@@ -9,6 +9,9 @@ import type { Workers } from './workers.js';
 export const PARTS = ['worker', 'redis', 'postgres', 'temporal', 'allegro', 'stock', 'telegram'] as const;
 export type Part = (typeof PARTS)[number];
 
+/** A fault that has to be met stays until it is, but not for ever: there may be nothing left to do. */
+export const MET_WITHIN_MS = 60_000;
+
 /** Everything that can be made to fail. */
 export interface Scene {
   readonly application: Application;

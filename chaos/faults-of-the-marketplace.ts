@@ -2,13 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { FaultRule } from '../simulator/faults.js';
 import { waitUntil } from '../src/local/wait-until.js';
-import type { FaultKind, Scene } from './fault.js';
+import { MET_WITHIN_MS, type FaultKind, type Scene } from './fault.js';
 import type { Random } from './random.js';
 
 type MarketplaceFault = FaultRule['fault'];
 
-/** A rule stays until it was met, but not for ever: there may be nothing left to do. */
-const MET_WITHIN_MS = 40_000;
 const LASTS_MS = { from: 3_000, to: 8_000 } as const;
 
 interface Planted {
@@ -98,13 +96,20 @@ const refusedOffer: FaultKind = {
     );
     if (offer === undefined) return 0;
     const sku = offer.externalId?.trim() ?? '';
+    const { lastRequest } = await admin.journal({ limit: 1 });
+    const countRefusals = async (): Promise<number> => {
+      const { entries } = await admin.journal({ since: lastRequest, limit: 100_000 });
+      return entries.filter(({ status, offerIds }) => status === 422 && offerIds.includes(offer.id)).length;
+    };
     await admin.editOffer(offer.id, { rejection: { commands: true, endings: true } });
     await warehouse.receive(new Map([[sku, 3]]));
     await sleep(random.between(REFUSED_MS.from, REFUSED_MS.to));
+    await waitUntil(async () => (await countRefusals()) > 0, MET_WITHIN_MS, 500);
+    const refusals = await countRefusals();
     await admin.editOffer(offer.id, { rejection: null });
     // What is in quarantine is looked at again when its stock changes.
     await warehouse.receive(new Map([[sku, 2]]));
-    return 1;
+    return refusals;
   },
 };
 

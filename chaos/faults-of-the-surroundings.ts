@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { TelegramMood } from '../src/local/telegram-stand-in.js';
-import type { FaultKind, Scene } from './fault.js';
+import { waitUntil } from '../src/local/wait-until.js';
+import { MET_WITHIN_MS, type FaultKind, type Scene } from './fault.js';
 
 const WRONG_STOCK_MS = { from: 4_000, to: 12_000 } as const;
 const VANISHED_ROWS = { from: 2, to: 6 } as const;
@@ -64,10 +65,12 @@ const telegramFaults: readonly FaultKind[] = TELEGRAM_MOODS.map(({ mood, name })
   part: 'telegram',
   stopsWork: false,
   async deal({ telegram }, random) {
+    const before = telegram.refusals;
     telegram.setMood(mood);
     await sleep(random.between(TELEGRAM_MS.from, TELEGRAM_MS.to));
+    await waitUntil(() => telegram.refusals > before, MET_WITHIN_MS);
     telegram.setMood('well');
-    return 1;
+    return telegram.refusals - before;
   },
 }));
 

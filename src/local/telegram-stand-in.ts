@@ -21,6 +21,8 @@ export interface TelegramStandIn {
   readonly messages: readonly SentMessage[];
   /** From now on messages are taken, or refused in this way. */
   setMood(mood: TelegramMood): void;
+  /** How many were refused so far. */
+  readonly refusals: number;
   stop(): Promise<void>;
 }
 
@@ -40,10 +42,12 @@ const requestSchema = z.object({ chat_id: z.string(), text: z.string() });
 export async function startTelegramStandIn(): Promise<TelegramStandIn> {
   const messages: SentMessage[] = [];
   let mood: TelegramMood = 'well';
+  let refusals = 0;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
+      if (mood !== 'well') refusals += 1;
       if (mood === 'down') {
         request.destroy();
         return;
@@ -74,6 +78,9 @@ export async function startTelegramStandIn(): Promise<TelegramStandIn> {
     messages,
     setMood(next) {
       mood = next;
+    },
+    get refusals() {
+      return refusals;
     },
     async stop() {
       server.closeAllConnections();

@@ -1,5 +1,5 @@
 import type { Db } from '../storage/database.js';
-import { claimDue, markFailed, markSent, release, type WaitingMessage } from '../storage/outbox.js';
+import { claimDue, keepClaim, markFailed, markSent, release, type WaitingMessage } from '../storage/outbox.js';
 import { alertMessageSchema, NotificationError, type Notifier } from './notifier.js';
 
 export interface DeliveryServices {
@@ -19,8 +19,8 @@ export interface DeliveryCounts {
   readonly failed: number;
 }
 
-/** Longer than all messages of one claim may take: each has a time-out of 10 s. */
-const LEASE_MS = 5 * 60_000;
+/** Longer than one message may take, which has a time-out of 10 s: the lease of the rest is renewed before each. */
+const LEASE_MS = 15_000;
 const MESSAGES_PER_CLAIM = 20;
 const FIRST_DELAY_MS = 15_000;
 const LONGEST_DELAY_MS = 15 * 60_000;
@@ -56,6 +56,10 @@ async function sendClaimed(
 ): Promise<DeliveryCounts & { isStopped: boolean }> {
   const counts = { sent: 0, failed: 0 };
   for (const [index, message] of claimed.entries()) {
+    const left = claimed.slice(index);
+    const kept = await keepClaim(services.db, left, new Date(now().getTime() + LEASE_MS));
+    // This process slept for so long that another one has sent it, or is about to.
+    if (!kept.has(message.id)) continue;
     const failure = await trySend(services.notifier, message);
     if (failure === null) {
       await markSent(services.db, message.id, now());
@@ -69,7 +73,7 @@ async function sendClaimed(
     const fields = { event: 'allegro_sync_alert_waiting', destination, attempts: message.attempts, retryAt };
     services.logger.warn(fields, failure.message);
     if (failure.kind === 'unavailable') {
-      const rest = claimed.slice(index + 1).map((other) => other.id);
+      const rest = left.slice(1).flatMap(({ id }) => (kept.has(id) ? [id] : []));
       await release(services.db, rest, retryAt);
       return { ...counts, isStopped: true };
     }

@@ -67,6 +67,20 @@ export async function claimDue(db: Db, claim: Claim): Promise<WaitingMessage[]> 
   return claimed.sort((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1));
 }
 
+/**
+ * Renews the lease of claimed messages.
+ * @returns the ids of those that nobody else has taken meanwhile: only these are the caller's to send
+ */
+export async function keepClaim(db: Db, claimed: readonly WaitingMessage[], until: Date): Promise<Set<string>> {
+  const { rows } = await sql<{ id: string }>`
+    update outbox o set retry_at = ${until}
+    from unnest(${claimed.map(({ id }) => id)}::bigint[], ${claimed.map(({ attempts }) => attempts)}::integer[])
+      as mine (id, attempts)
+    where o.id = mine.id and o.attempts = mine.attempts and o.sent_at is null
+    returning o.id`.execute(db);
+  return new Set(rows.map(({ id }) => id));
+}
+
 export async function markSent(db: Db, id: string, now: Date): Promise<void> {
   await db.updateTable('outbox').set({ sentAt: now, lastError: null }).where('id', '=', id).execute();
 }

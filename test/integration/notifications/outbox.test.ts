@@ -4,6 +4,7 @@ import { NotificationError, type AlertMessage, type Notifier } from '../../../sr
 import { createTelegramNotifier } from '../../../src/notifications/telegram.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { claimDue, deleteSentBefore, enqueue, readOutboxState } from '../../../src/storage/outbox.js';
+import { waitUntil } from '../../../src/local/wait-until.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
 import { sendJson, startTelegramStandIn } from './telegram-stand-in.js';
 
@@ -34,6 +35,11 @@ async function enqueueTitled(...titles: string[]): Promise<void> {
 
 function later(ms: number): Date {
   return new Date(Date.now() + ms);
+}
+
+async function isClaimed(): Promise<boolean> {
+  const rows = await db.selectFrom('outbox').select('attempts').execute();
+  return rows.every(({ attempts }) => attempts > 0);
 }
 
 /** Notes what it is sent; `refuse` decides which messages fail. */
@@ -183,6 +189,40 @@ describe('delivery', () => {
     expect(await deliver(notifier, later(1000))).toEqual({ sent: 2, failed: 1 });
 
     expect(notifier.titles).toEqual(['good', 'better']);
+  });
+
+  test('sends within 16 s what a sender that was killed had taken', async () => {
+    await enqueueTitled('one', 'two', 'three');
+    const start = later(1000);
+    const killed: Notifier = { destination: 'test', send: () => new Promise(() => undefined) };
+    void deliver(killed, start);
+    await waitUntil(isClaimed, 10_000);
+
+    const notifier = aNotifier();
+    await deliver(notifier, new Date(start.getTime() + 14_000));
+    expect(notifier.titles).toEqual([]);
+    await deliver(notifier, new Date(start.getTime() + 16_000));
+
+    expect(notifier.titles).toEqual(['one', 'two', 'three']);
+  });
+
+  test('sends no message again that another sender has taken over while it slept', async () => {
+    await enqueueTitled('one', 'two', 'three');
+    const start = later(1000);
+    const other = aNotifier();
+    const sleeper = aNotifier();
+    const fallsAsleepAfterOne: Notifier = {
+      destination: 'test',
+      async send(message) {
+        await sleeper.send(message);
+        if (sleeper.titles.length === 1) await deliver(other, new Date(start.getTime() + 60_000));
+      },
+    };
+
+    await deliver(fallsAsleepAfterOne, start);
+
+    expect(sleeper.titles).toEqual(['one']);
+    expect(other.titles).toEqual(['one', 'two', 'three']);
   });
 
   test('is not held up by a message that is not understood', async () => {
