@@ -29,6 +29,13 @@ export interface AcquireOptions {
   party?: string | undefined;
 }
 
+export interface PeekOptions {
+  /** Requests that will come at once if the wait is short enough: they count as waiting from now on. Default 0. */
+  arriving?: number | undefined;
+  /** Short enough: below this. Default 2000. */
+  maxInlineWaitMs?: number | undefined;
+}
+
 export interface ScopeUsage {
   scope: string;
   limit: number;
@@ -60,8 +67,11 @@ export interface RateLimiter {
    * signal's reason when aborted.
    */
   acquire(quotas: readonly Quota[], options?: AcquireOptions): Promise<Grant | Refusal>;
-  /** How long the next such request would wait, without taking anything: 0 = send. */
-  peek(quotas: readonly Quota[]): Promise<{ waitMs: number; scope: string | null }>;
+  /**
+   * How long such requests would wait now, behind all that wait in any process (as each tells once a second), without
+   * taking a permit: 0 = send.
+   */
+  peek(quotas: readonly Quota[], options?: PeekOptions): Promise<{ waitMs: number; scope: string | null }>;
   /**
    * Tells everybody that a request with these quotas was answered with 429; null = no `Retry-After`: 60 s and jitter.
    * Blocks the quotas whose own count is near the limit, else all, and lowers their assumed limit by 10 % for an hour.

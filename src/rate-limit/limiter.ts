@@ -1,14 +1,17 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { AcquireOptions, Grant, LimiterEvent, RateLimiter, Refusal, ScopeUsage } from './contract.js';
+import { randomUUID } from 'node:crypto';
+import { ClosedScopes, type Quotas } from './closed-scopes.js';
+import type { AcquireOptions, Grant, LimiterEvent, PeekOptions, RateLimiter, Refusal, ScopeUsage } from './contract.js';
 import { checkQuota, unitSpacingMs, type Quota } from './pace.js';
 import { LOOK_AHEAD_MS, PERMIT_SCRIPT } from './permit-script.js';
 import {
   createPermitScript,
   LimiterUnavailable,
+  micros,
   type PermitScript,
   type ScriptAnswer,
   type ScriptRedis,
 } from './redis-script.js';
+import { SendTimes, sleepUntil } from './send-times.js';
 import { SpentRecord } from './spent-record.js';
 import { WaitingLine, type InLine, type Priority } from './waiting-line.js';
 
@@ -30,7 +33,7 @@ export interface RateLimiterOptions {
 }
 
 interface Waiter extends InLine {
-  readonly quotas: readonly Quota[];
+  readonly quotas: Quotas;
   readonly sinceMs: number;
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
@@ -48,14 +51,18 @@ const DEFAULT_INLINE_WAIT_MS = 2000;
 const DEFAULT_BLOCK_MS = 60_000;
 const BLOCK_JITTER_MS = 5000;
 
-/** Permits a process may hold or ask for at once: always a few, so that no other process can shut it out … */
-const MIN_OUTSTANDING = 4;
+/**
+ * Permits a process may hold or ask for at once: always two for each account that waits in it, so that another
+ * process's big account cannot shut them out …
+ */
+const OUTSTANDING_PER_PARTY = 2;
+const MOST_FOR_PARTIES = 32;
 /** … and more only while they lie near, so that whoever is urgent need not queue behind permits already taken. */
 const MAX_OUTSTANDING = 64;
 /** Unanswered ones: how near their permits will lie is not known yet. */
 const MAX_ASKING = 8;
 
-/** How soon every process notices lost state: well within the pause. */
+/** How soon every process notices lost state, and how often it tells who waits: well within the pause. */
 const HEARTBEAT_MS = 1000;
 
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
@@ -72,9 +79,9 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
 class SharedRateLimiter implements RateLimiter {
   private readonly line = new WaitingLine<Waiter>();
   private readonly spent = new SpentRecord();
-  /** Monotonic times until which it is pointless to ask for a scope, and until which nothing is sent to it. */
-  private readonly closedUntil = new Map<string, number>();
-  private readonly blockedUntil = new Map<string, { untilMs: number; quota: Quota }>();
+  private readonly closed = new ClosedScopes();
+  private readonly sendTimes = new SendTimes();
+  private readonly name = randomUUID();
   private readonly heartbeat: NodeJS.Timeout;
   private epoch: string | null = null;
   private outstanding = 0;
@@ -82,6 +89,7 @@ class SharedRateLimiter implements RateLimiter {
   private pumpIsDue = false;
   private horizonMs = 0;
   private wakeUp: NodeJS.Timeout | undefined;
+  private wakesAtMs = Infinity;
 
   constructor(
     private readonly script: PermitScript,
@@ -103,7 +111,7 @@ class SharedRateLimiter implements RateLimiter {
     return new Promise((settle, fail) => {
       const now = performance.now();
       const waiter: Waiter = {
-        quotas,
+        quotas: [first, ...further],
         priority: options.priority ?? 'scheduled',
         party: options.party ?? further.map((quota) => quota.scope).join(' '),
         sinceMs: now,
@@ -120,8 +128,9 @@ class SharedRateLimiter implements RateLimiter {
     });
   }
 
-  async peek(quotas: readonly Quota[]): Promise<{ waitMs: number; scope: string | null }> {
-    const { numbers } = await this.ask('peek', quotas);
+  async peek(quotas: readonly Quota[], options: PeekOptions = {}): Promise<{ waitMs: number; scope: string | null }> {
+    const { arriving: first = 0, maxInlineWaitMs = DEFAULT_INLINE_WAIT_MS } = options;
+    const { numbers } = await this.ask('peek', quotas, { first, second: micros(maxInlineWaitMs) });
     const waitMs = Math.ceil((numbers[0] ?? 0) / 1000);
     return { waitMs, scope: waitMs === 0 ? null : (quotas[numbers[1] ?? 0]?.scope ?? null) };
   }
@@ -130,28 +139,20 @@ class SharedRateLimiter implements RateLimiter {
     const blockMs = retryAfterMs ?? DEFAULT_BLOCK_MS + this.random() * BLOCK_JITTER_MS;
     // At once and for all its scopes: which of them is meant is known only when Redis has answered.
     const now = performance.now();
-    const before = quotas.map(({ scope }) => this.blockedUntil.get(scope));
-    for (const quota of quotas) this.block(quota, now + blockMs);
+    const takeBack = quotas.map((quota) => this.closed.block(quota, now + blockMs));
     const { numbers } = await this.ask('penalise', quotas, { first: Math.round(blockMs * 1000) });
-    quotas.forEach((quota, index) => {
+    quotas.forEach(({ scope, limit }, index) => {
       const [blockedUs = 0, assumedLimit = 0, lowered = 0] = numbers.slice(index * 3);
-      if (blockedUs === 0) {
-        const earlier = before[index];
-        if (earlier === undefined) this.blockedUntil.delete(quota.scope);
-        else this.blockedUntil.set(quota.scope, earlier);
-        return;
-      }
-      this.tell({ kind: 'penalised', scope: quota.scope, blockedForMs: Math.ceil(blockedUs / 1000) });
-      if (lowered === 1) {
-        this.tell({ kind: 'assumed_limit_lowered', scope: quota.scope, limit: quota.limit, assumedLimit });
-      }
+      if (blockedUs === 0) return takeBack[index]?.();
+      this.tell({ kind: 'penalised', scope, blockedForMs: Math.ceil(blockedUs / 1000) });
+      if (lowered === 1) this.tell({ kind: 'assumed_limit_lowered', scope, limit, assumedLimit });
     });
     this.pump();
   }
 
   async answered(quotas: readonly Quota[]): Promise<void> {
     await this.ask('answered', quotas);
-    for (const { scope } of quotas) this.closedUntil.delete(scope);
+    for (const { scope } of quotas) this.closed.resume(scope);
     this.pump();
   }
 
@@ -165,7 +166,7 @@ class SharedRateLimiter implements RateLimiter {
 
   async findTrouble(): Promise<string | null> {
     try {
-      await this.ask('hello', []);
+      await this.ask('hello', [], { first: this.line.size + this.outstanding, second: this.name });
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -190,11 +191,9 @@ class SharedRateLimiter implements RateLimiter {
   private pump(): void {
     const now = performance.now();
     this.pumpIsDue = false;
-    while (
-      this.outstanding < MIN_OUTSTANDING ||
-      (this.outstanding < MAX_OUTSTANDING && this.asking < MAX_ASKING && this.horizonMs < now + LOOK_AHEAD_MS)
-    ) {
-      const waiter = this.line.next(now, ({ quotas }) => this.opensAt(quotas) <= now);
+    this.closed.forget(now);
+    while (this.mayAsk(now)) {
+      const waiter = this.line.next(now, ({ quotas }) => this.closed.opensAt(quotas).atMs <= now);
       if (waiter === undefined) break;
       this.outstanding += 1;
       void this.serve(waiter)
@@ -208,7 +207,12 @@ class SharedRateLimiter implements RateLimiter {
         });
     }
     this.refuseOverdue(now);
-    this.wakeLater(now);
+  }
+
+  private mayAsk(now: number): boolean {
+    const fair = Math.min(MOST_FOR_PARTIES, this.line.parties * OUTSTANDING_PER_PARTY);
+    if (this.outstanding < fair) return true;
+    return this.outstanding < MAX_OUTSTANDING && this.asking < MAX_ASKING && this.horizonMs < now + LOOK_AHEAD_MS;
   }
 
   private async serve(waiter: Waiter): Promise<void> {
@@ -231,17 +235,18 @@ class SharedRateLimiter implements RateLimiter {
     this.spent.record(quotas, sendMs);
     this.horizonMs = Math.max(this.horizonMs, sendMs);
     this.pumpSoon();
+    const isFresh = (): boolean => performance.now() < expiresMs && !this.closed.isBlocked(quotas);
     await sleepUntil(sendMs);
-    const isFresh = (): boolean => performance.now() < expiresMs && !this.isBlocked(quotas);
+    if (isFresh()) await this.sendTimes.pace(sendMs);
     if (!isFresh()) {
-      this.tell({ kind: 'permit_dropped', reason: this.isBlocked(quotas) ? 'penalty' : 'late' });
+      this.tell({ kind: 'permit_dropped', reason: this.closed.isBlocked(quotas) ? 'penalty' : 'late' });
+      this.line.recordServed(waiter.party, performance.now(), -1);
       if (!waiter.done) this.line.add(waiter);
       return;
     }
     this.finish(waiter, () => {
-      const now = performance.now();
-      this.line.recordServed(waiter.party, now);
-      waiter.settle({ kind: 'granted', waitMs: Math.round(now - waiter.sinceMs), probe: fourth === 1, isFresh });
+      const waitMs = Math.round(performance.now() - waiter.sinceMs);
+      waiter.settle({ kind: 'granted', waitMs, probe: fourth === 1, isFresh });
     });
   }
 
@@ -249,8 +254,9 @@ class SharedRateLimiter implements RateLimiter {
   private turnAway(waiter: Waiter, no: { scope: string; waitMs: number; reason: number; pauseMs: number }): void {
     const now = performance.now();
     const quota = waiter.quotas.find(({ scope }) => scope === no.scope);
-    if (no.reason === BLOCKED && quota !== undefined) this.block(quota, now + no.waitMs);
-    if (no.pauseMs > 0) this.closedUntil.set(no.scope, now + no.pauseMs);
+    this.line.recordServed(waiter.party, now, -1);
+    if (no.reason === BLOCKED && quota !== undefined) this.closed.block(quota, now + no.waitMs);
+    if (no.pauseMs > 0) this.closed.pause(no.scope, now + no.pauseMs);
     if (now + no.waitMs <= waiter.deadlineMs) {
       if (!waiter.done) this.line.add(waiter);
       return;
@@ -260,23 +266,37 @@ class SharedRateLimiter implements RateLimiter {
     this.finish(waiter, () => waiter.settle({ kind: 'refused', retryInMs, scope: no.scope, reason }));
   }
 
-  /** Whoever cannot be served in time is told now rather than at the deadline. */
+  /** Whoever cannot be served in time is told now rather than at the deadline; looks again when that may change. */
   private refuseOverdue(now: number): void {
+    let nextLookMs = Infinity;
     for (const waiter of this.line) {
-      const opensMs = this.opensAt(waiter.quotas);
-      if (opensMs <= waiter.deadlineMs && now < waiter.deadlineMs) continue;
-      const latest = waiter.quotas.reduce((a, b) => (this.opensAt([b]) > this.opensAt([a]) ? b : a));
-      const queueMs = this.line.size * unitSpacingMs(latest) * latest.weight;
-      const retryInMs = Math.max(1, Math.ceil(opensMs > now ? opensMs - now : queueMs));
-      const reason = this.isBlocked(waiter.quotas) ? 'penalty' : 'quota';
-      this.finish(waiter, () => waiter.settle({ kind: 'refused', retryInMs, scope: latest.scope, reason }));
+      const { quotas, deadlineMs } = waiter;
+      const { atMs, quota } = this.closed.opensAt(quotas);
+      if (atMs <= deadlineMs && now < deadlineMs) {
+        nextLookMs = Math.min(nextLookMs, atMs > now ? atMs : deadlineMs);
+        continue;
+      }
+      const queueMs = this.line.size * unitSpacingMs(quota) * quota.weight;
+      const retryInMs = Math.max(1, Math.ceil(atMs > now ? atMs - now : queueMs));
+      const reason = this.closed.isBlocked(quotas) ? 'penalty' : 'quota';
+      this.finish(waiter, () => waiter.settle({ kind: 'refused', retryInMs, scope: quota.scope, reason }));
     }
+    if (nextLookMs >= this.wakesAtMs) return;
+    clearTimeout(this.wakeUp);
+    this.wakesAtMs = nextLookMs;
+    this.wakeUp = setTimeout(
+      () => {
+        this.wakesAtMs = Infinity;
+        this.pump();
+      },
+      Math.max(1, Math.ceil(nextLookMs - now)),
+    );
   }
 
   private async ask(
     operation: 'take' | 'peek' | 'penalise' | 'answered' | 'usage' | 'hello',
     quotas: readonly Quota[],
-    argument: { first?: number } = {},
+    argument: { first?: number; second?: string } = {},
   ): Promise<ScriptAnswer> {
     const answer = await this.script.call({ operation, quotas, ...argument });
     await this.noticeEpoch(answer);
@@ -290,7 +310,7 @@ class SharedRateLimiter implements RateLimiter {
     if (before === null || before === epoch) return;
     const now = performance.now();
     const spent = this.spent.youngerThan(knownAgeMs, now);
-    const blocked = [...this.blockedUntil.values()].filter(({ untilMs }) => untilMs > now);
+    const blocked = this.closed.blocked(now);
     try {
       for (const { quota, spent: second } of spent) {
         await this.script.call({ operation: 'restore', quotas: [quota], second });
@@ -305,36 +325,6 @@ class SharedRateLimiter implements RateLimiter {
     }
     const restoredScopes = [...spent, ...blocked].map(({ quota }) => quota.scope);
     this.tell({ kind: 'state_lost', restoredScopes: [...new Set(restoredScopes)] });
-  }
-
-  private block(quota: Quota, untilMs: number): void {
-    const earlier = this.blockedUntil.get(quota.scope)?.untilMs ?? 0;
-    this.blockedUntil.set(quota.scope, { quota, untilMs: Math.max(earlier, untilMs) });
-  }
-
-  private isBlocked(quotas: readonly Quota[]): boolean {
-    const now = performance.now();
-    return quotas.some(({ scope }) => (this.blockedUntil.get(scope)?.untilMs ?? 0) > now);
-  }
-
-  /** When it makes sense to ask for these quotas, on the monotonic clock. */
-  private opensAt(quotas: readonly Quota[]): number {
-    const times = quotas.map(({ scope }) =>
-      Math.max(this.closedUntil.get(scope) ?? 0, this.blockedUntil.get(scope)?.untilMs ?? 0),
-    );
-    return Math.max(0, ...times);
-  }
-
-  private wakeLater(now: number): void {
-    clearTimeout(this.wakeUp);
-    for (const [scope, untilMs] of this.closedUntil) if (untilMs <= now) this.closedUntil.delete(scope);
-    for (const [scope, { untilMs }] of this.blockedUntil) if (untilMs <= now) this.blockedUntil.delete(scope);
-    let earliest = Infinity;
-    for (const { quotas, deadlineMs } of this.line) {
-      const opensMs = this.opensAt(quotas);
-      earliest = Math.min(earliest, deadlineMs, opensMs > now ? opensMs : Infinity);
-    }
-    if (earliest < Infinity) this.wakeUp = setTimeout(() => this.pump(), Math.max(1, Math.ceil(earliest - now)));
   }
 
   private finish(waiter: Waiter, how: () => void): void {
@@ -352,13 +342,6 @@ class SharedRateLimiter implements RateLimiter {
 
 /** Reason of the permit script for a scope in a penalty; 0 is the quota itself, 2 a probe that is out. */
 const BLOCKED = 1;
-
-/** Timers may fire a fraction of a millisecond early. */
-async function sleepUntil(timeMs: number): Promise<void> {
-  for (let leftMs = timeMs - performance.now(); leftMs > 0; leftMs = timeMs - performance.now()) {
-    await sleep(Math.ceil(leftMs));
-  }
-}
 
 function reasonOf(signal: AbortSignal | undefined): Error {
   return asError(signal?.reason);

@@ -27,11 +27,17 @@ interface Service {
  */
 export class WaitingLine<T extends InLine> {
   private readonly waiting = new Set<T>();
+  private readonly waitingOf = new Map<string, number>();
   private readonly service = new Map<string, Service>();
   private urgentInARow = 0;
 
   get size(): number {
     return this.waiting.size;
+  }
+
+  /** Accounts that wait. */
+  get parties(): number {
+    return this.waitingOf.size;
   }
 
   [Symbol.iterator](): Iterator<T> {
@@ -40,13 +46,17 @@ export class WaitingLine<T extends InLine> {
 
   add(entry: T): void {
     this.waiting.add(entry);
+    this.waitingOf.set(entry.party, (this.waitingOf.get(entry.party) ?? 0) + 1);
   }
 
-  remove(entry: T): boolean {
-    return this.waiting.delete(entry);
+  remove(entry: T): void {
+    if (!this.waiting.delete(entry)) return;
+    const left = (this.waitingOf.get(entry.party) ?? 0) - 1;
+    if (left > 0) this.waitingOf.set(entry.party, left);
+    else this.waitingOf.delete(entry.party);
   }
 
-  /** Takes the next one out of the line that `mayGo`, or undefined. */
+  /** Takes the next one out of the line that `mayGo`, or undefined, and counts it as served. */
   next(nowMs: number, mayGo: (entry: T) => boolean): T | undefined {
     const served = new Map<string, number>();
     let best: T | undefined;
@@ -56,14 +66,15 @@ export class WaitingLine<T extends InLine> {
       if (best === undefined || this.isBefore(entry, best, served)) best = entry;
     }
     if (best === undefined) return undefined;
-    this.waiting.delete(best);
+    this.remove(best);
+    this.recordServed(best.party, nowMs);
     this.urgentInARow = isUrgent(best) && this.urgentInARow < URGENT_IN_A_ROW ? this.urgentInARow + 1 : 0;
     return best;
   }
 
-  /** A permit was really given to the account. */
-  recordServed(party: string, nowMs: number): void {
-    const permits = Math.min(REMEMBERED_PERMITS, this.servedLately(party, nowMs) + 1);
+  /** 1: a permit more; -1: what `next` has counted came to nothing. */
+  recordServed(party: string, nowMs: number, more: 1 | -1 = 1): void {
+    const permits = Math.max(0, Math.min(REMEMBERED_PERMITS, this.servedLately(party, nowMs) + more));
     this.service.delete(party);
     this.service.set(party, { permits, atMs: nowMs });
     for (const [oldest, { atMs }] of this.service) {

@@ -106,8 +106,9 @@ class Model {
     const process = this.oneOf(this.processes);
     this.nowMs = Math.max(this.nowMs, process.pausedUntilMs);
     const { minute, long } = this.oneOf(this.sellers);
-    const weighted = { ...minute, weight: this.between(1, minute.maxWeight) };
-    const quotas = this.random() < 0.2 ? [this.app] : [this.app, weighted, ...(long === null ? [] : [long])];
+    const weight = this.between(1, minute.maxWeight);
+    const ofSeller = [minute, ...(long === null ? [] : [long])].map((quota) => ({ ...quota, weight }));
+    const quotas = this.random() < 0.2 ? [this.app] : [this.app, ...ofSeller];
     this.showTime();
     const taken = await take(this.redis.script, quotas, this.random() < 0.8 ? 2000 : 0);
     if (!taken.granted) {
@@ -182,8 +183,9 @@ class Model {
 
   private aSeller(name: string): Seller {
     const limit = this.between(4, 20);
-    const minute = { scope: `${name}:minute`, limit, windowMs: 60 * SECOND, weight: 1, maxWeight: this.between(1, 4) };
-    const long = { scope: `${name}:long`, limit: this.between(4, 12), windowMs: 180 * SECOND, weight: 1, maxWeight: 1 };
+    const maxWeight = this.between(1, 4);
+    const minute = { scope: `${name}:minute`, limit, windowMs: 60 * SECOND, weight: 1, maxWeight };
+    const long = { scope: `${name}:long`, limit: this.between(4, 12), windowMs: 180 * SECOND, weight: 1, maxWeight };
     return { minute, long: this.random() < 0.5 && isCounted(long) ? long : null };
   }
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import type { Redis } from 'ioredis';
 import { LOOK_AHEAD_MS } from '../../../src/rate-limit/permit-script.js';
 import type { Quota } from '../../../src/rate-limit/pace.js';
+import { heaviestWindow } from './arrivals.js';
 import { connectToTestRedis, scriptedRedis, take, type ScriptedRedis } from './scripted-redis.js';
 
 const MINUTE_MS = 60_000;
@@ -58,6 +59,26 @@ describe('a paced quota', () => {
     const waits = [];
     for (let n = 0; n < 4; n += 1) waits.push((await take(scripted.script, [app])).waitMs);
     expect(waits).toEqual([0, 100, 200, 300]);
+  });
+
+  it('never bunches: with a backlog every second has its share, however irregularly four processes ask', async () => {
+    const busy: Quota = { ...app, limit: 9000 };
+    const slots: number[] = [];
+    for (let n = 0; slots.length < 1200; n += 1) {
+      // Each asks for up to 20 permits of the next 250 ms, then nobody comes for up to 200 ms.
+      for (let asked = 0; asked < 4 * 20; asked += 1) {
+        const permit = await take(scripted.script, [busy], 250);
+        if (permit.granted) slots.push(nowMs + permit.waitMs);
+      }
+      moveTo(nowMs + ((n * 67) % 200));
+    }
+    const seconds = heaviestWindow(
+      slots.map((atMs) => ({ atMs, weight: 1 })),
+      1000,
+    );
+    expect(seconds).toBeLessThanOrEqual(Math.ceil((1000 * busy.limit) / 62_000));
+    const spanMs = (slots.at(-1) ?? 0) - (slots[0] ?? 0);
+    expect((slots.length - 1) / spanMs).toBeGreaterThan((0.96 * busy.limit) / MINUTE_MS);
   });
 
   it('gives no burst after a pause', async () => {

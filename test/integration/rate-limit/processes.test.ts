@@ -21,13 +21,17 @@ interface Sender {
 let server: Server;
 let target: string;
 let arrivals: Arrival[];
+/** Requests by account. */
+let arrivedOf: Map<string, number>;
 let senders: Sender[];
 /** What the server says to a request; 0 = accepted, else how long to wait, s. */
 let judge: () => number;
 
 beforeAll(async () => {
-  server = createServer((_request, response) => {
+  server = createServer((request, response) => {
     arrivals.push({ atMs: performance.now(), weight: 1 });
+    const account = (request.url ?? '/').slice(1);
+    arrivedOf.set(account, (arrivedOf.get(account) ?? 0) + 1);
     const retryAfter = judge();
     if (retryAfter > 0) response.writeHead(429, { 'retry-after': String(retryAfter) });
     response.end();
@@ -44,6 +48,7 @@ afterAll(() => {
 
 beforeEach(() => {
   arrivals = [];
+  arrivedOf = new Map();
   senders = [];
   judge = () => 0;
 });
@@ -52,13 +57,17 @@ afterEach(() => {
   for (const { child } of senders) child.kill('SIGKILL');
 });
 
-function startSenders(count: number, quotas: Quota[] = [quota]): void {
-  const clientId = randomUUID();
-  senders = Array.from({ length: count }, (_, index) => startSender(clientId, quotas, (index - 1) * 7));
+function startSenders(count: number, clientId: string = randomUUID()): void {
+  senders.push(
+    ...Array.from({ length: count }, (_, index) => startSender(clientId, { wrongMinutes: (index - 1) * 7 })),
+  );
 }
 
-function startSender(clientId: string, quotas: Quota[], wrongMinutes: number): Sender {
-  const values = [process.env['TEST_REDIS_URL'] ?? '', clientId, target, JSON.stringify(quotas), String(wrongMinutes)];
+function startSender(clientId: string, { wrongMinutes = 0, accounts = ['big'] }): Sender {
+  const values = [
+    ...[process.env['TEST_REDIS_URL'] ?? '', clientId, target],
+    ...[JSON.stringify([quota]), String(wrongMinutes), accounts.join(',')],
+  ];
   const child = spawn(process.execPath, ['--import', 'tsx', SENDER, ...values], { stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -118,6 +127,28 @@ describe('several processes with clocks that are minutes apart', () => {
   });
 });
 
+describe('small accounts in a process of their own', () => {
+  it('get through as if alone twice over, while three processes send for a big one', async () => {
+    const [clientId, small] = [randomUUID(), Array.from({ length: 9 }, (_, index) => `small-${index}`)];
+    startSenders(3, clientId);
+    await untilArrived(60);
+    const before = arrivals.length;
+    senders.push(startSender(clientId, { accounts: small }));
+    // Counted in permits, which take the same time on any machine: the first of the small ones to the last.
+    const soMany = (count: number): boolean => small.every((account) => (arrivedOf.get(account) ?? 0) >= count);
+    await until(
+      () => small.some((account) => arrivedOf.has(account)),
+      () => 'no small account got a permit',
+    );
+    const [started, EACH] = [arrivals.length, 12];
+    await until(
+      () => soMany(EACH),
+      () => `${JSON.stringify([...arrivedOf])} since ${before}`,
+    );
+    expect(arrivals.length - started).toBeLessThan(2 * small.length * EACH + 60);
+  });
+});
+
 describe('a server whose limit is lower than we believe, and whose blocks grow with each request sent into them', () => {
   it('is not sent into the block, and answers in the end', async () => {
     const accepted: Arrival[] = [];
@@ -145,7 +176,7 @@ describe('a server whose limit is lower than we believe, and whose blocks grow w
     );
     await finishAll();
     expect(sentIntoBlock.length).toBeGreaterThan(0);
-    // A permit in hand in each of the four that every process keeps at least, and one request on its way.
+    // In each process: permits whose time has come, and one request on its way.
     expect(Math.max(...sentIntoBlock)).toBeLessThanOrEqual(2 * 5);
   });
 });

@@ -1,6 +1,6 @@
 /**
  * One process that sends as fast as the limiter lets it, until its standard input ends; then prints what it did.
- * Arguments: Redis URL, client id, target URL, quotas as JSON, minutes by which its wall clock is wrong.
+ * Arguments: Redis URL, client id, target URL, quotas as JSON, minutes by which its wall clock is wrong, accounts.
  */
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,8 @@ import { Redis } from 'ioredis';
 import { createRateLimiter, type Quota } from '../../../src/rate-limit/limiter.js';
 import { parseQuotas } from './quotas-argument.js';
 
-const [redisUrl = '', clientId = '', target = '', quotasText = '[]', wrongMinutes = '0'] = process.argv.slice(2);
+const [redisUrl = '', clientId = '', target = '', quotasText = '[]', wrongMinutes = '0', accounts = ''] =
+  process.argv.slice(2);
 const AT_ONCE = 12;
 
 const realNow = Date.now;
@@ -30,9 +31,9 @@ let isEnding = false;
 process.stdin.on('end', () => (isEnding = true)).resume();
 
 /** How long a 429 tells to wait, ms; null = accepted. */
-function send(): Promise<number | null> {
+function send(account: string): Promise<number | null> {
   return new Promise((resolve, reject) => {
-    const sending = request(target, { agent }, (response) => {
+    const sending = request(`${target}/${account}`, { agent }, (response) => {
       const blockMs = response.statusCode === 429 ? Number(response.headers['retry-after']) * 1000 : null;
       response.resume().on('end', () => resolve(blockMs));
     });
@@ -40,14 +41,14 @@ function send(): Promise<number | null> {
   });
 }
 
-async function work(quotas: readonly Quota[]): Promise<number> {
+async function work(quotas: readonly Quota[], party: string): Promise<number> {
   let sent = 0;
   while (!isEnding) {
-    const outcome = await limiter.acquire(quotas);
+    const outcome = await limiter.acquire(quotas, { party });
     if (outcome.kind === 'refused') await sleep(Math.min(outcome.retryInMs, 1000));
     if (outcome.kind === 'refused' || !outcome.isFresh()) continue;
     sent += 1;
-    const blockMs = await send();
+    const blockMs = await send(party);
     if (blockMs !== null) await limiter.penalise(quotas, blockMs);
     else if (outcome.probe) await limiter.answered(quotas);
   }
@@ -55,7 +56,9 @@ async function work(quotas: readonly Quota[]): Promise<number> {
 }
 
 const quotas = parseQuotas(quotasText);
-const sent = await Promise.all(Array.from({ length: AT_ONCE }, () => work(quotas)));
+const sent = await Promise.all(
+  accounts.split(',').flatMap((account) => Array.from({ length: AT_ONCE }, () => work(quotas, account))),
+);
 process.stdout.write(JSON.stringify({ sent: sent.reduce((sum, count) => sum + count, 0), dropped }));
 limiter.close();
 redis.disconnect();

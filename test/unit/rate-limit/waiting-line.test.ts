@@ -21,7 +21,6 @@ function drain(line: WaitingLine<Entry>, nowMs = 0): string[] {
   const names: string[] = [];
   for (let next = line.next(nowMs, () => true); next !== undefined; next = line.next(nowMs, () => true)) {
     names.push(next.name);
-    line.recordServed(next.party, nowMs);
   }
   return names;
 }
@@ -71,6 +70,30 @@ describe('the waiting line', () => {
     for (let n = 0; n < 5000; n += 1) line.recordServed('old', 0);
     for (let n = 0; n < 250; n += 1) line.recordServed('new', 0);
     expect(drain(line)).toEqual(['old', 'new']);
+  });
+
+  it('takes turns while permits are still on their way', () => {
+    const big = Array.from({ length: 5 }, (_, n) => anEntry(`big${n}`, { party: 'big' }));
+    const line = lineOf(...big, anEntry('small0', { party: 'small' }), anEntry('small1', { party: 'small' }));
+    expect(drain(line).slice(0, 4)).toEqual(['big0', 'small0', 'big1', 'small1']);
+  });
+
+  it('gives back the turn of an entry that got nothing', () => {
+    const line = lineOf(anEntry('big', { party: 'big' }), anEntry('small', { party: 'small' }));
+    const refused = line.next(0, ({ party }) => party === 'small');
+    line.recordServed('small', 0, -1);
+    if (refused !== undefined) line.add(refused);
+    line.recordServed('big', 0);
+    expect(drain(line)).toEqual(['small', 'big']);
+  });
+
+  it('knows how many accounts wait', () => {
+    const line = lineOf(anEntry('a1', { party: 'a' }), anEntry('a2', { party: 'a' }), anEntry('b', { party: 'b' }));
+    expect(line.parties).toBe(2);
+    line.next(0, ({ party }) => party === 'b');
+    expect(line.parties).toBe(1);
+    drain(line);
+    expect(line.parties).toBe(0);
   });
 
   it('passes over whoever may not go', () => {
