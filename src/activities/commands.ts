@@ -20,6 +20,7 @@ import {
 } from '../storage/commands.js';
 import { readStock } from '../storage/offers.js';
 import { withHeartbeat } from './heartbeat.js';
+import { toPermitWait, type PermitWait } from './permit-wait.js';
 import { inRun, type RunScope } from './run-scope.js';
 import type { ActivityServices } from './services.js';
 
@@ -194,6 +195,8 @@ export interface CheckCommandsResult {
   readonly open: number;
   /** Offers whose task failed in a way that is worth another attempt. */
   readonly retry: readonly OfferId[];
+  /** The rest has to wait this long for a permit; the open ones are then to be asked for again. */
+  readonly wait?: PermitWait;
 }
 
 /** A command that the marketplace does not know this long after it was sent has not arrived. */
@@ -213,9 +216,14 @@ export function createCheckCommands(services: ActivityServices) {
         );
         const retry: OfferId[] = [];
         let open = 0;
-        for (const command of commands) {
+        for (const [index, command] of commands.entries()) {
           signal.throwIfAborted();
-          const report = await readReportIfLegible(services, scope, command);
+          const report = await readReportIfLegible(services, scope, command).catch((error: unknown) => {
+            const wait = toPermitWait(error);
+            if (wait === undefined) throw error;
+            return wait;
+          });
+          if ('why' in report) return { open: open + commands.length - index, retry, wait: report };
           if (report.isComplete) {
             const again = await settleCommand(services, command, report.tasks, isOwn);
             if (isOwn) retry.push(...again);

@@ -8,6 +8,7 @@ import type { Call, EndedBy, ListedOffer, OfferPage } from '../domain/marketplac
 import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOffer } from '../storage/offers.js';
 import { recordScanEnd } from '../storage/runs.js';
 import { withHeartbeat } from './heartbeat.js';
+import { toPermitWait, type PermitWait } from './permit-wait.js';
 import { inRun, type RunScope } from './run-scope.js';
 import { stockMaxAgeMs, type ActivityServices } from './services.js';
 
@@ -24,6 +25,8 @@ export interface ScanOffersResult {
   readonly seen: number;
   readonly differing: number;
   readonly total: number | null;
+  /** The rest has to wait this long for a permit; then `cursor` says where to go on. */
+  readonly wait?: PermitWait;
 }
 
 /** The most that one request may ask for. */
@@ -49,8 +52,15 @@ export function createScanOffers(services: ActivityServices) {
   return function scanOffers(input: ScanOffersInput): Promise<ScanOffersResult> {
     return withHeartbeat((signal) =>
       inRun(services, { ...input, signal, isBatch: true }, async (scope) => {
-        const scan = { services, scope, atOnce };
-        return scope.run.skus === null ? scanListing(scan, input.cursor) : scanSkus(scan, input.cursor);
+        const scan: Scan = { services, scope, atOnce, done: { seen: 0, differing: 0, total: null }, at: input.cursor };
+        try {
+          const cursor = scope.run.skus === null ? await scanListing(scan) : await scanSkus(scan);
+          return { ...scan.done, cursor };
+        } catch (error) {
+          const wait = toPermitWait(error);
+          if (wait === undefined) throw error;
+          return { ...scan.done, cursor: scan.at, wait };
+        }
       }),
     );
   };
@@ -61,53 +71,51 @@ interface Scan {
   readonly scope: RunScope;
   /** Bounds the pages that this process holds in memory. */
   readonly atOnce: LimitFunction;
+  /** Newly counted by this call so far. */
+  readonly done: { seen: number; differing: number; total: number | null };
+  /** What lies before it is done. */
+  at: ScanCursor;
 }
 
-async function scanListing(scan: Scan, from: ScanCursor): Promise<ScanOffersResult> {
+/** Both return where the next call goes on; null: the end was reached. */
+async function scanListing(scan: Scan): Promise<ScanCursor | null> {
   const { db, marketplace } = scan.services;
   const { call, run } = scan.scope;
-  let position = from.position;
-  let seen = 0;
-  let differing = 0;
-  let total = 0;
   for (let page = 0; page < PAGES_PER_CALL; page += 1) {
     call.signal?.throwIfAborted();
-    const counted = await scanPage(scan, () =>
-      marketplace.listOffers(call, { offset: position, limit: OFFERS_PER_PAGE }),
+    const { listed, totalCount } = await scanPage(scan, () =>
+      marketplace.listOffers(call, { offset: scan.at.position, limit: OFFERS_PER_PAGE }),
     );
-    seen += counted.seen;
-    differing += counted.differing;
-    total = counted.totalCount;
-    position += counted.listed;
-    if (counted.listed < OFFERS_PER_PAGE || position >= total) {
-      await recordScanEnd(db, run.runId, { totalCount: total, isComplete: position >= total });
-      return { cursor: null, seen, differing, total };
+    const position = scan.at.position + listed;
+    scan.done.total = totalCount;
+    scan.at = { position };
+    if (listed < OFFERS_PER_PAGE || position >= totalCount) {
+      await recordScanEnd(db, run.runId, { totalCount, isComplete: position >= totalCount });
+      return null;
     }
   }
-  return { cursor: { position }, seen, differing, total };
+  return scan.at;
 }
 
-async function scanSkus(scan: Scan, from: ScanCursor): Promise<ScanOffersResult> {
+async function scanSkus(scan: Scan): Promise<ScanCursor | null> {
   const { db, marketplace, sync } = scan.services;
   const { call, run } = scan.scope;
   const skus = (run.skus ?? []).flatMap((text) => toSku(text) ?? []);
-  const chosen = skus.slice(from.position, from.position + sync.batchSize);
-  const { seen, differing } = await scanPage(scan, async () => {
+  const chosen = skus.slice(scan.at.position, scan.at.position + sync.batchSize);
+  await scanPage(scan, async () => {
     const offers = chosen.length === 0 ? [] : await marketplace.findOffers(call, chosen);
     return { offers, totalCount: offers.length };
   });
-  const position = from.position + chosen.length;
-  if (position < skus.length) return { cursor: { position }, seen, differing, total: null };
+  const position = scan.at.position + chosen.length;
+  if (position < skus.length) return { position };
   await recordScanEnd(db, run.runId, { totalCount: null, isComplete: true });
-  return { cursor: null, seen, differing, total: null };
+  return null;
 }
 
 interface PageCounts {
-  /** Rows that the page had; `seen` of them were new to this run. */
+  /** Rows that the page had. */
   readonly listed: number;
   readonly totalCount: number;
-  readonly seen: number;
-  readonly differing: number;
 }
 
 /** Reads, judges and stores one page; then asks the offers themselves where the page is not enough. */
@@ -116,23 +124,23 @@ async function scanPage(scan: Scan, read: () => Promise<OfferPage>): Promise<Pag
   const { doubtful, ...page } = await scan.atOnce(async () => {
     const askedAt = await readDatabaseTime(services.db);
     const { offers, totalCount } = await read();
-    return { listed: offers.length, totalCount, ...(await judgeAndStore(services, scope, offers, askedAt)) };
+    return { listed: offers.length, totalCount, doubtful: await judgeAndStore(scan, offers, askedAt) };
   });
-  let { seen, differing } = page;
   for (let start = 0; start < doubtful.length; start += LOOKS_PER_CHUNK) {
-    const looked = await lookAtOffers(services, scope, doubtful.slice(start, start + LOOKS_PER_CHUNK));
-    seen += looked.length;
-    differing += countDiffering(looked);
+    await lookAtOffers(scan, doubtful.slice(start, start + LOOKS_PER_CHUNK));
   }
-  return { ...page, seen, differing };
+  return page;
 }
 
-async function judgeAndStore(
-  services: ActivityServices,
-  scope: RunScope,
-  listed: readonly ListedOffer[],
-  askedAt: Date,
-): Promise<{ seen: number; differing: number; doubtful: OfferFacts[] }> {
+async function store({ services, scope, done }: Scan, scanned: readonly ScannedOffer[]): Promise<void> {
+  await recordScan(services.db, scope.run, scanned);
+  done.seen += scanned.length;
+  done.differing += scanned.filter((row) => row.change !== null).length;
+}
+
+/** Stores what is decided and returns the offers that have to be asked for themselves. */
+async function judgeAndStore(scan: Scan, listed: readonly ListedOffer[], askedAt: Date): Promise<OfferFacts[]> {
+  const { services, scope } = scan;
   const { db } = services;
   const offers = [...new Map(listed.map((offer) => [offer.offerId, offer])).values()];
   const [background, stock] = await Promise.all([
@@ -152,8 +160,8 @@ async function judgeAndStore(
     if (decision.kind === 'look') doubtful.push(facts);
     else decided.push(toScanned(facts, decision, askedAt));
   }
-  await recordScan(db, scope.run, decided);
-  return { seen: decided.length, differing: countDiffering(decided), doubtful };
+  await store(scan, decided);
+  return doubtful;
 }
 
 function factsOf(
@@ -181,11 +189,8 @@ function factsOf(
 }
 
 /** Asks the offers themselves. What was learnt is stored even when the rest of the chunk could not be asked. */
-async function lookAtOffers(
-  services: ActivityServices,
-  scope: RunScope,
-  doubtful: readonly OfferFacts[],
-): Promise<ScannedOffer[]> {
+async function lookAtOffers(scan: Scan, doubtful: readonly OfferFacts[]): Promise<void> {
+  const { services, scope } = scan;
   const limit = pLimit(LOOKS_AT_ONCE);
   const askedAt = await readDatabaseTime(services.db);
   const results = await Promise.allSettled(
@@ -199,10 +204,9 @@ async function lookAtOffers(
   const isOutage = looked.length === 0 && unread.length >= OUTAGE_AFTER;
   const left = isOutage ? [] : unread.filter(({ error }) => isUnreadable(error));
   const scanned = [...looked, ...left.map(({ facts, error }) => leaveUnread(facts, error, askedAt))];
-  await recordScan(services.db, scope.run, scanned);
+  await store(scan, scanned);
   const failed = unread.find((one) => !left.includes(one));
   if (failed !== undefined) throw failed.error;
-  return scanned;
 }
 
 function isUnreadable(error: unknown): boolean {
@@ -300,8 +304,4 @@ function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): Scanne
     case 'look':
       throw new Error(`offer ${facts.offer.offerId}: still doubtful after it was read`);
   }
-}
-
-function countDiffering(scanned: readonly ScannedOffer[]): number {
-  return scanned.filter((row) => row.change !== null).length;
 }

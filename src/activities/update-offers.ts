@@ -11,13 +11,13 @@ import {
   rejectChange,
   type OfferChange,
 } from '../storage/changes.js';
+import { SENDS_AT_ONCE } from '../workflows/api.js';
 import { withHeartbeat } from './heartbeat.js';
+import { toPermitWait, type PermitWait } from './permit-wait.js';
 import { inRun, type RunScope } from './run-scope.js';
 import { pollOperation, sendChange, type Attempt } from './send-change.js';
 import type { ActivityServices } from './services.js';
 
-/** Requests of one batch in flight: 50 slots × 5 stays under 2 s × 150 requests/s. */
-const SENDS_AT_ONCE = 5;
 /** This many unknown outcomes with not one clear answer are an outage, not the offers' fault. */
 const OUTAGE_AFTER = 8;
 /** Longest that a batch waits for writes that were answered `accepted`; what is left is asked for later. */
@@ -37,9 +37,11 @@ export interface UpdateOfferBatchResult {
   readonly retry: readonly OfferId[];
   /** Changes that need nothing more. */
   readonly settled: number;
+  /** The rest has to wait this long for a permit; the same batch is then to be sent again. */
+  readonly wait?: PermitWait | undefined;
 }
 
-/** Sends up to 50 changes, one attempt each. */
+/** Sends up to 50 changes, one attempt each, as far as there are permits. */
 export function createUpdateOfferBatch(services: ActivityServices) {
   return function updateOfferBatch(input: UpdateOfferBatchInput): Promise<UpdateOfferBatchResult> {
     return withHeartbeat((signal) =>
@@ -48,10 +50,11 @@ export function createUpdateOfferBatch(services: ActivityServices) {
         const toSend = changes.filter(
           (change) => change.state === 'planned' || change.attempts === 0 || change.operation !== null,
         );
-        const attempts = await sendAll(services, scope, toSend, input.batch);
+        const { attempts, wait } = await sendAll(services, scope, toSend, input.batch);
         return {
-          retry: await readOffersToRetry(services.db, scope.run, input.batch),
+          retry: wait === undefined ? await readOffersToRetry(services.db, scope.run, input.batch) : [],
           settled: attempts.filter((attempt) => attempt.kind === 'settled').length,
+          wait,
         };
       }),
     );
@@ -63,7 +66,7 @@ async function sendAll(
   scope: RunScope,
   changes: readonly OfferChange[],
   batch: number,
-): Promise<Attempt[]> {
+): Promise<{ attempts: Attempt[]; wait?: PermitWait }> {
   const limit = pLimit(SENDS_AT_ONCE);
   let unknown = 0;
   let clear = 0;
@@ -90,10 +93,12 @@ async function sendAll(
   if (stopped instanceof SyncError && stopped.type === 'MarketplaceUnavailable') {
     await forgetAttempts(services.db, scope.run, batch);
   }
+  const wait = toPermitWait(stopped);
+  if (wait !== undefined) return { attempts: attempts.flatMap((attempt) => attempt ?? []), wait };
   if (stopped !== null) throw stopped;
   scope.call.signal?.throwIfAborted();
   const polled = await pollAll(services, scope, changes, attempts);
-  return attempts.flatMap((attempt, index) => polled.get(index) ?? attempt ?? []);
+  return { attempts: attempts.flatMap((attempt, index) => polled.get(index) ?? attempt ?? []) };
 }
 
 /** Asks for the writes that were answered `accepted` until they have ended or the time is up. */

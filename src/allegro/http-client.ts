@@ -53,7 +53,7 @@ export interface HttpClientOptions {
   readonly limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered'>;
   readonly stopSwitch: StopSwitch;
   readonly onRequest?: (report: RequestReport) => void;
-  /** Requests in flight of this process, the wait for their permits included. Default 100. */
+  /** Requests in flight of this process, the wait for their permits included. Default 300. */
   readonly maxInFlight?: number;
   /** How long a permit is waited for before the caller is told to come back. Default 2000. */
   readonly maxInlineWaitMs?: number;
@@ -100,8 +100,11 @@ export interface HttpAnswer {
  */
 export interface HttpClient {
   send(request: HttpRequest): Promise<HttpAnswer>;
-  /** How long a request with these quotas would wait now, taking nothing. @throws SyncError DependencyUnavailable */
-  peek(quotas: readonly Quota[]): Promise<{ waitMs: number; scope: string | null }>;
+  /**
+   * How long so many requests at once would wait now, taking no permit; those that need not wait long are counted as
+   * on their way. @throws SyncError DependencyUnavailable
+   */
+  peek(quotas: readonly Quota[], requestsAtOnce: number): Promise<{ waitMs: number; scope: string | null }>;
   /** Closes idle connections. */
   close(): void;
 }
@@ -111,8 +114,14 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Without `Retry-After`: the block of a Client ID lasts a minute (FAQ). */
 const BLOCK_MS = 60_000;
 
+/**
+ * 2 s × 150 requests/s. Fewer are let in to begin with (`RateLimiter.peek`), so whoever waits does so in the limiter's
+ * line, which is fair, counts them, and ends after 2 s; this only bounds the sockets.
+ */
+const MOST_IN_FLIGHT = 300;
+
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const gate = new RequestGate(options.maxInFlight ?? 100);
+  const gate = new RequestGate(options.maxInFlight ?? MOST_IN_FLIGHT);
   const checkStop = createStopCheck(options.stopSwitch);
   const agents = {
     http: new HttpAgent({ keepAlive: true }),
@@ -229,9 +238,9 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         });
       }
     },
-    async peek(quotas) {
+    async peek(quotas, arriving) {
       try {
-        return await options.limiter.peek(quotas);
+        return await options.limiter.peek(quotas, { arriving, maxInlineWaitMs: options.maxInlineWaitMs });
       } catch (error) {
         throw error instanceof LimiterUnavailable ? limiterAway() : error;
       }

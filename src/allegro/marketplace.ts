@@ -1,5 +1,5 @@
 import type { BulkModification } from '../domain/bulk-modification.js';
-import type { Call, Marketplace } from '../domain/marketplace.js';
+import type { Marketplace } from '../domain/marketplace.js';
 import type { MarketplaceEvents } from '../domain/marketplace-events.js';
 import type { TokenStore } from '../domain/token-store.js';
 import type { RateLimiter } from '../rate-limit/limiter.js';
@@ -28,7 +28,7 @@ export interface AllegroOptions {
   readonly stopSwitch: StopSwitch;
   /** Told of every request, for logs and metrics. */
   readonly onRequest?: (report: RequestReport) => void;
-  /** Requests in flight of this process. Default 100. */
+  /** Requests in flight of this process. Default 300. */
   readonly maxInFlight?: number;
   readonly maxInlineWaitMs?: number;
   /** Multiplies all time-outs; tests make it small. */
@@ -56,11 +56,6 @@ export function createAllegro(options: AllegroOptions): Allegro {
   const offers = createOffers({ session, quotas, apiUrl });
   const commands = createCommands({ session, quotas });
 
-  async function peekPermit(call: Call, work: 'reading' | 'writing' = 'reading') {
-    const wanted = work === 'reading' ? quotas.application : quotas.forSeller(await session.sellerOf(call), 'edits');
-    return http.peek(wanted);
-  }
-
   return {
     marketplace: {
       identify: (call) => session.identify(call),
@@ -74,7 +69,7 @@ export function createAllegro(options: AllegroOptions): Allegro {
       readQuantityCommand: (call, commandId) => commands.readQuantity(call, commandId),
       submitEndCommand: (call, command) => commands.submitEnd(call, command),
       readEndCommand: (call, commandId) => commands.readEnd(call, commandId),
-      peekPermit,
+      peekPermit: (_call, requestsAtOnce) => http.peek(quotas.application, requestsAtOnce),
     },
     login: createLogin({ oauth, session, tokens, store }),
     bulk: commands.bulk,

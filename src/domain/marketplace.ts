@@ -27,8 +27,8 @@ export interface Marketplace {
   /** Ends offers without touching their stock: the last way for an offer that must go to 0 and cannot be set. */
   submitEndCommand(call: Call, command: EndCommand): Promise<CommandAnswer>;
   readEndCommand(call: Call, commandId: CommandId): Promise<CommandReport>;
-  /** How long the caller would wait for a permit now, taking none; 0: go. */
-  peekPermit(call: Call): Promise<{ waitMs: number; scope: string | null }>;
+  /** How long so many requests at once would wait for their permits now, taking none; 0: go. */
+  peekPermit(call: Call, requestsAtOnce: number): Promise<{ waitMs: number; scope: string | null }>;
 }
 
 /** For whom a call is made and how urgent it is. */

@@ -13,6 +13,9 @@ export const TASK_QUEUE = 'allegro-stock-sync';
 /** Activities that send requests to the marketplace. */
 export const MARKETPLACE_TASK_QUEUE = 'allegro-stock-sync-marketplace';
 
+/** Requests of one batch of writes in flight. */
+export const SENDS_AT_ONCE = 5;
+
 export const SCHEDULE_ID = 'allegro-stock-sync';
 export const SYNC_ALL_ACCOUNTS = 'syncAllAccounts';
 export const SYNC_ACCOUNT = 'syncAccount';

@@ -22,7 +22,7 @@ import {
 } from './api.js';
 import { describeResult } from './details.js';
 import { BOOKKEEPING, OPENING, phaseOptions } from './retry-policies.js';
-import { failureOf, untilAnswered, waitForPermit, type Patience } from './until-answered.js';
+import { failureOf, untilAnswered, waitAsTold, waitForPermit, type Patience } from './until-answered.js';
 import { writeChanges } from './write-changes.js';
 
 const DEFAULT_DEADLINE_MS = 6 * 3_600_000;
@@ -105,7 +105,7 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
       await writeChanges(run, {
         patience,
         priority,
-        awaitPermit: () => awaitPermit(run.runId),
+        awaitPermit: (requestsAtOnce) => awaitPermit(run.runId, requestsAtOnce),
         onPhase: (phase) => (progress.phase = phase),
         onSettled: (count) => (progress.settled += count),
         continueLater: () => continueRun({ ...run, isScanned: true, cursor: { position: 0 } }),
@@ -117,11 +117,15 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
   async function settleEarlierCommands(run: OpenedRun): Promise<void> {
     progress.phase = 'settling';
     const { checkCommands } = proxyActivities<MarketplaceActivities>(phaseOptions(run.settings));
-    await untilAnswered(patience, () =>
-      checkCommands.executeWithOptions({ summary: 'settle what earlier runs left open' }, [
-        { runId: run.runId, of: 'earlier_runs', priority, isLastCheck: true },
-      ]),
-    );
+    for (;;) {
+      const { wait } = await untilAnswered(patience, () =>
+        checkCommands.executeWithOptions({ summary: 'settle what earlier runs left open' }, [
+          { runId: run.runId, of: 'earlier_runs', priority, isLastCheck: true },
+        ]),
+      );
+      if (wait === undefined) return;
+      await waitAsTold(patience, wait);
+    }
   }
 
   async function scan(run: OpenedRun, from: ScanCursor): Promise<void> {
@@ -130,7 +134,7 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
     let cursor: ScanCursor | null = from;
     while (cursor !== null) {
       const at: ScanCursor = cursor;
-      await awaitPermit(run.runId);
+      await awaitPermit(run.runId, 1);
       const page = await untilAnswered(patience, () =>
         scanOffers.executeWithOptions({ summary: `offers from ${at.position}` }, [
           { runId: run.runId, cursor: at, priority },
@@ -140,15 +144,16 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
       progress.differing += page.differing;
       progress.total = page.total;
       ({ cursor } = page);
+      if (page.wait !== undefined) await waitAsTold(patience, page.wait);
       if (cursor !== null && workflowInfo().continueAsNewSuggested) {
         await continueRun({ ...run, cursor, isScanned: false });
       }
     }
   }
 
-  async function awaitPermit(runId: RunId): Promise<void> {
+  async function awaitPermit(runId: RunId, requestsAtOnce: number): Promise<void> {
     const { waitMs, scope } = await untilAnswered(patience, () =>
-      awaitRateLimit.executeWithOptions({ summary: 'room for the next batch?' }, [{ runId, priority }]),
+      awaitRateLimit.executeWithOptions({ summary: 'room for the next batch?' }, [{ runId, priority, requestsAtOnce }]),
     );
     // Under 2 s the wait belongs to the request itself, where no timer is needed.
     if (waitMs >= 2_000)

@@ -1,4 +1,5 @@
 import { ActivityFailure, ApplicationFailure, sleep, TimeoutFailure } from '@temporalio/workflow';
+import type { PermitWait } from '../activities/permit-wait.js';
 import { NOBODYS_ANSWER } from '../domain/errors.js';
 
 /** Pauses between two tries while a part is away: from the first to the longest, doubling. */
@@ -43,6 +44,11 @@ export async function waitForPermit(patience: Patience, ms: number, summary: str
   patience.onWait?.(Date.now() + ms);
   await sleepWithin(patience, ms, summary);
   patience.onWait?.(null);
+}
+
+/** The durable sleep for an activity that had done what it could without a permit. */
+export async function waitAsTold(patience: Patience, { ms, why }: PermitWait): Promise<void> {
+  await waitForPermit(patience, Math.max(FIRST_PAUSE_MS, ms), `waiting for a permit: ${why}`);
 }
 
 function deadlineExceeded(at: string): ApplicationFailure {

@@ -1,9 +1,9 @@
 import { isCancellation, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Activities, MarketplaceActivities } from '../activities/index.js';
 import type { OfferId } from '../domain/ids.js';
-import type { ContinuedRun, SyncPhase } from './api.js';
+import { SENDS_AT_ONCE, type ContinuedRun, type SyncPhase } from './api.js';
 import { BOOKKEEPING, offerOptions, phaseOptions } from './retry-policies.js';
-import { failureOf, sleepWithin, untilAnswered, type Patience } from './until-answered.js';
+import { failureOf, sleepWithin, untilAnswered, waitAsTold, type Patience } from './until-answered.js';
 import { runInWindow, runTogether } from './window.js';
 
 /** Batches of one account at work: more would only queue for the same permits. */
@@ -18,7 +18,7 @@ const LONGEST_CHECK_PAUSE_MS = 10_000;
 export interface WriteContext {
   readonly patience: Patience;
   readonly priority: 'adhoc' | 'scheduled';
-  awaitPermit(): Promise<void>;
+  awaitPermit(requestsAtOnce: number): Promise<void>;
   onPhase(phase: SyncPhase): void;
   onSettled(count: number): void;
   /** Continues as new: the rows tell what is left. */
@@ -71,7 +71,7 @@ async function sendAll(
   }
 
   async function sendCommand(kind: string, commandId: string): Promise<void> {
-    await context.awaitPermit();
+    await context.awaitPermit(1);
     const { isSent } = await untilAnswered(patience, () =>
       submitCommand.executeWithOptions({ summary: `${kind}: one value for many offers` }, [
         { runId, commandId, priority },
@@ -81,12 +81,16 @@ async function sendAll(
   }
 
   async function sendBatch(kind: string, batch: number): Promise<void> {
-    await context.awaitPermit();
-    const result = await untilAnswered(patience, () =>
-      updateOfferBatch.executeWithOptions({ summary: `${kind}: batch ${batch}` }, [{ runId, batch, priority }]),
-    );
-    context.onSettled(result.settled);
-    retryLater(result.retry);
+    for (;;) {
+      await context.awaitPermit(SENDS_AT_ONCE);
+      const { settled, retry, wait } = await untilAnswered(patience, () =>
+        updateOfferBatch.executeWithOptions({ summary: `${kind}: batch ${batch}` }, [{ runId, batch, priority }]),
+      );
+      context.onSettled(settled);
+      retryLater(retry);
+      if (wait === undefined) return;
+      await waitAsTold(patience, wait);
+    }
   }
 
   function retryLater(offerIds: readonly OfferId[]): void {
@@ -155,13 +159,14 @@ async function sendAll(
     for (let pauseMs = FIRST_CHECK_AFTER_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_CHECK_PAUSE_MS)) {
       await sleep(pauseMs, { summary: 'commands at work' });
       const isLastCheck = Date.now() >= patienceEnds;
-      const { open, retry } = await untilAnswered(patience, () =>
+      const { open, retry, wait } = await untilAnswered(patience, () =>
         checkCommands.executeWithOptions({ summary: 'reports of commands' }, [
           { runId, of: 'this_run', priority, isLastCheck },
         ]),
       );
       retryLater(retry);
-      if (open === 0 || isLastCheck) return;
+      if (wait !== undefined) await waitAsTold(patience, wait);
+      else if (open === 0 || isLastCheck) return;
     }
   }
 }

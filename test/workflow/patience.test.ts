@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Context } from '@temporalio/activity';
+import { accountProgressQuery } from '../../src/workflows/api.js';
 import { readActivities, readOrder, readTimers } from './recorded-events.js';
-import { aPage, aScript, failure, inTurn, type Script } from './scripted-activities.js';
+import { aPage, aPhase, aScript, failure, inTurn, plansOnce, type Script } from './scripted-activities.js';
 import { startWorkflowBed, until, type WorkflowBed } from './workflow-bed.js';
 
 /** What is nobody's answer is waited for in the workflow: durably, and without using up an attempt. */
@@ -74,6 +75,45 @@ test.concurrent('without a permit the run sleeps until its time, and no attempt 
   expect(await readTimers(handle)).toMatchObject([
     { ms: 3_000, summary: 'waiting for a permit: RateLimited in a test' },
   ]);
+});
+
+const NO_PERMIT = { ms: 3_000, why: 'no permit of "app" yet.' };
+
+test.concurrent(
+  'what an activity had done before the permits ran out is kept: the run sleeps and goes on',
+  async () => {
+    const { handle } = await bed.startAccount({
+      scanOffers: inTurn(aPage({ cursor: { position: 2000 }, seen: 2100, wait: NO_PERMIT }), aPage({ seen: 7 })),
+      planWrites: plansOnce([aPhase({ batches: [1] })]),
+      updateOfferBatch: inTurn(
+        () => Promise.resolve({ retry: [], settled: 20, wait: NO_PERMIT }),
+        () => Promise.resolve({ retry: [], settled: 30 }),
+      ),
+    });
+
+    await handle.result();
+
+    const scans = await readActivities(handle, 'scanOffers');
+    expect(scans).toMatchObject([{ attempts: 1 }, { attempts: 1, input: { cursor: { position: 2000 } } }]);
+    expect(await readActivities(handle, 'updateOfferBatch')).toMatchObject([{ attempts: 1 }, { attempts: 1 }]);
+    expect(await handle.query(accountProgressQuery)).toMatchObject({ seen: 2107, settled: 50, waitingUntil: null });
+    const timer = { ms: 3_000, summary: 'waiting for a permit: no permit of "app" yet.' };
+    expect(await readTimers(handle)).toMatchObject([timer, timer]);
+  },
+);
+
+test.concurrent('a last look at commands that had to wait for a permit is made again', async () => {
+  const { handle } = await bed.startAccount({
+    checkCommands: inTurn(
+      () => Promise.resolve({ open: 1, retry: [], wait: NO_PERMIT }),
+      () => Promise.resolve({ open: 0, retry: [] }),
+    ),
+  });
+
+  await handle.result();
+
+  expect(await readActivities(handle, 'checkCommands')).toHaveLength(2);
+  expect(await readTimers(handle)).toMatchObject([{ ms: 3_000 }]);
 });
 
 test.concurrent(

@@ -104,6 +104,34 @@ describe('one attempt', () => {
     });
   });
 
+  test('without permits for all, what was sent is settled and the rest is told to wait, then sent once', async () => {
+    const shop = await under.shop();
+    const skus = Array.from({ length: 8 }, () => shop.sku());
+    await stock(under, Object.fromEntries(skus.map((sku, index) => [sku, 1 + index])));
+    const offers = await shop.offers(skus.map((sku) => ({ externalId: sku, available: 20 })));
+    const runId = await shop.scanned();
+    const batch = { runId, batch: await onlyBatch(runId), priority: 'scheduled' } as const;
+    const start = await journalEnd(under);
+    let permits = 3;
+    const scarce: Marketplace = {
+      ...under.services.marketplace,
+      writeOffer(call, offerId, write) {
+        permits -= 1;
+        if (permits >= 0) return under.services.marketplace.writeOffer(call, offerId, write);
+        return Promise.reject(new SyncError('RateLimited', 'full', { retryInMs: 4_000 }));
+      },
+    };
+
+    const first = await under.with({ marketplace: scarce }).updateOfferBatch(batch);
+    expect(first).toEqual({ retry: [], settled: 3, wait: { ms: 4_000, why: 'full' } });
+    expect(await under.act.updateOfferBatch(batch)).toEqual({ retry: [], settled: 5 });
+
+    const written = (await requestsSince(under, start, shop.seller)).filter(({ method }) => method === 'PATCH');
+    expect(written).toHaveLength(8);
+    for (const offerId of offers)
+      expect(await changeOf(under.db, runId, offerId)).toMatchObject({ state: 'confirmed' });
+  });
+
   test('the stock is read again before the send: what it asks for now is sent', async () => {
     const change = await planned(4);
     await stock(under, { [change.sku]: 7 });
