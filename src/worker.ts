@@ -20,7 +20,7 @@ import { createMetrics, type Metrics } from './observability/metrics.js';
 import { createScrubber, type Scrubber } from './observability/scrubber.js';
 import { logSyncError, logSyncOperation } from './observability/sync-events.js';
 import { freeMetricsAddress, temporalRuntimeOptions } from './observability/temporal-runtime.js';
-import { createRateLimiter, type RateLimiter } from './rate-limit/limiter.js';
+import { createRateLimiter } from './rate-limit/limiter.js';
 import { explainMissingSearchAttributes, findMissingSearchAttributes } from './schedule.js';
 import { connectPatiently, NotUsable } from './startup.js';
 import { readAccountFreshness } from './storage/account-freshness.js';
@@ -62,10 +62,18 @@ async function main(): Promise<void> {
   Runtime.install(temporalRuntimeOptions({ logger, metricsAddress: sdkMetricsAddress }));
 
   const parts = await connectParts(config, { logger, scrubber });
-  const { db, redis, temporal, limiter } = parts;
+  const { db, redis, temporal } = parts;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const metrics = createMetrics({ redis, registry });
+  const limiter = createRateLimiter({
+    redis,
+    clientId: config.allegro.clientId,
+    onEvent: (event) => {
+      metrics.limiterReported(event);
+      logger.warn({ event: 'allegro_sync_limiter', ...event }, 'the rate limiter reports');
+    },
+  });
   const requests = createRequestCounter();
   const allegro = createAllegro({
     ...config.allegro,
@@ -140,7 +148,6 @@ async function main(): Promise<void> {
 interface Parts {
   readonly db: Db;
   readonly redis: Redis;
-  readonly limiter: RateLimiter;
   readonly temporal: NativeConnection;
 }
 
@@ -151,6 +158,8 @@ async function connectParts(config: Config, told: { logger: Logger; scrubber: Sc
     connectionName: 'allegro-stock-sync-worker',
     // A request that cannot have its permit now must learn so, not wait for Redis to come back.
     maxRetriesPerRequest: 1,
+    // Permits that are asked for in one go are one packet.
+    enableAutoPipelining: true,
     connectTimeout: 3_000,
     retryStrategy: (attempt) => Math.min(attempt * 200, 2_000),
   });
@@ -169,12 +178,7 @@ async function connectParts(config: Config, told: { logger: Logger; scrubber: Sc
     connectPatiently('Redis', pingRedis, services),
     connectPatiently('Temporal', () => connectTemporal(config), services),
   ]);
-  const limiter = createRateLimiter({
-    redis,
-    clientId: config.allegro.clientId,
-    onEvent: (event) => told.logger.warn({ event: 'allegro_sync_limiter', ...event }, 'the rate limiter reports'),
-  });
-  return { db, redis, limiter, temporal };
+  return { db, redis, temporal };
 }
 
 async function checkDatabase(db: Db): Promise<void> {

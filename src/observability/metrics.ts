@@ -49,6 +49,8 @@ export interface MetricsSummary {
 export interface Metrics {
   requestFinished(request: FinishedRequest): void;
   runClosed(run: ClosedRun): void;
+  /** A penalty, a lowered limit, lost state or a dropped permit: one more of its kind, in Prometheus only. */
+  limiterReported(event: { readonly kind: string }): void;
   /** A number that goes up and down, in Redis under `…:gauge:<name>`; its mirror is `allegro_sync_<name>`. */
   setGauge(name: GaugeName, value: number): void;
   readSummary(): Promise<MetricsSummary>;
@@ -148,6 +150,10 @@ export function createMetrics({ redis, registry }: { redis: Redis; registry: Reg
       mirrors.held.set(account, run.held);
       mirrors.pending.set(account, run.pending);
       mirrors.runDuration.observe(account, run.durationMs / 1000);
+    },
+
+    limiterReported({ kind }) {
+      mirrors.limiterEvents.inc({ kind });
     },
 
     setGauge(name, value) {
@@ -251,6 +257,12 @@ function createMirrors(registry: Registry) {
       name: 'allegro_sync_permit_wait_seconds',
       help: 'How long a request waited for its rate-limit permit',
       buckets: PERMIT_BUCKETS,
+      registers,
+    }),
+    limiterEvents: new Counter({
+      name: 'allegro_sync_limiter_events_total',
+      help: 'Reports of the rate limiter by kind: penalised, assumed_limit_lowered, state_lost, permit_dropped',
+      labelNames: ['kind'],
       registers,
     }),
     runs: perAccount('runs_total', 'Closed runs'),
