@@ -20,7 +20,7 @@ const QUOTAS: readonly Quota[] = [
 
 /** What a permit costs, of one quota and of three, whatever else the machine does: CPU time is counted, not the clock. */
 export async function measureCapacity(redisUrl: string): Promise<Capacity[]> {
-  const redis = new Redis(redisUrl, { maxRetriesPerRequest: 3 });
+  const redis = new Redis(redisUrl, { maxRetriesPerRequest: 3, enableAutoPipelining: true });
   const limiter = createRateLimiter({ redis, clientId: `capacity-${Date.now()}`, pauseMs: 1 });
   try {
     const results: Capacity[] = [];

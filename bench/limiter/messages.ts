@@ -24,7 +24,12 @@ export type Order = z.infer<typeof orderSchema>;
 export const newsSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
   z.object({ kind: z.literal('through'), account: z.string(), ms: z.number() }),
-  z.object({ kind: z.literal('ended'), sent: z.int(), roundTrips: z.int().nullable(), cpuMs: z.number() }),
+  z.object({
+    kind: z.literal('ended'),
+    sentAtMs: z.array(z.number()),
+    roundTrips: z.int().nullable(),
+    cpuMs: z.number(),
+  }),
 ]);
 export type News = z.infer<typeof newsSchema>;
 

@@ -53,7 +53,7 @@ async function sendInLanes(work: AccountWork, sendOnce: () => Promise<number | n
 
 /** Connects, and counts the commands sent. */
 function connect(task: SenderTask): { redis: Redis; roundTrips: () => number } {
-  const redis = new Redis(task.redisUrl, { maxRetriesPerRequest: 3 });
+  const redis = new Redis(task.redisUrl, { maxRetriesPerRequest: 3, enableAutoPipelining: true });
   const sendCommand = redis.sendCommand.bind(redis);
   let commands = 0;
   redis.sendCommand = (...values) => {

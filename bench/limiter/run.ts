@@ -1,18 +1,6 @@
-import { fork, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import {
-  newsSchema,
-  targetNewsSchema,
-  targetReportSchema,
-  type LimiterName,
-  type News,
-  type Order,
-  type SenderTask,
-  type TargetReport,
-} from './messages.js';
+import type { LimiterName, SenderTask, TargetReport } from './messages.js';
+import { startSender, startTarget } from './processes.js';
 
 export interface BenchSettings {
   redisUrl: string;
@@ -73,7 +61,7 @@ export async function runLimiter(limiter: LimiterName, settings: BenchSettings):
       arrivals,
       aloneMs,
       smallMs,
-      sent: sum(ends.map(({ sent }) => sent)),
+      sent: sum(ends.map(({ sentAtMs }) => sentAtMs.length)),
       roundTrips: counts.includes(null) ? null : sum(counts.map(Number)),
       cpuMs: sum(ends.map(({ cpuMs }) => cpuMs)),
     };
@@ -81,80 +69,6 @@ export async function runLimiter(limiter: LimiterName, settings: BenchSettings):
     for (const { child } of senders) child.kill('SIGKILL');
     target.child.kill('SIGKILL');
   }
-}
-
-interface Target {
-  child: ChildProcess;
-  url: string;
-  /** Now, as the target tells the time of arrivals, ms. */
-  now(): number;
-  stop(): Promise<TargetReport['arrivals']>;
-}
-
-async function startTarget(limit: number): Promise<Target> {
-  const child = spawn(process.execPath, ['--import', 'tsx', pathOf('./target.ts'), String(limit)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const started = targetNewsSchema.parse(JSON.parse(await nextLine(lines)));
-  return {
-    child,
-    url: `http://127.0.0.1:${started.port}`,
-    now: () => performance.timeOrigin + performance.now(),
-    async stop() {
-      child.stdin.end();
-      return targetReportSchema.parse(JSON.parse(await nextLine(lines))).arrivals;
-    },
-  };
-}
-
-async function nextLine(lines: AsyncIterator<string>): Promise<string> {
-  const line = await lines.next();
-  if (line.done === true) throw new Error('the target server has ended');
-  return line.value;
-}
-
-interface Sender {
-  child: ChildProcess;
-  /** How long it took, ms. */
-  sendAll(account: string, requests: number): Promise<number>;
-  end(): Promise<Extract<News, { kind: 'ended' }>>;
-}
-
-async function startSender(task: SenderTask): Promise<Sender> {
-  const child = fork(pathOf('./sender.ts'), [JSON.stringify(task)], { execArgv: ['--import', 'tsx'] });
-  const through = new Map<string, (ms: number) => void>();
-  let ended: (news: Extract<News, { kind: 'ended' }>) => void = () => undefined;
-  const give = (order: Order): void => void child.send(order);
-  const ready = once(child, 'message');
-  child.on('message', (message) => {
-    const news = newsSchema.parse(message);
-    if (news.kind === 'through') through.get(news.account)?.(news.ms);
-    if (news.kind === 'ended') ended(news);
-  });
-  const failed = new Promise<never>((_resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`a sender ended with exit status ${code ?? 'none'}`)));
-  });
-  failed.catch(() => undefined);
-  await Promise.race([ready, failed]);
-  return {
-    child,
-    sendAll(account, requests) {
-      const done = new Promise<number>((resolve) => through.set(account, resolve));
-      give({ kind: 'send', account, requests });
-      return Promise.race([done, failed]);
-    },
-    end() {
-      const report = new Promise<Extract<News, { kind: 'ended' }>>((resolve) => (ended = resolve));
-      give({ kind: 'end' });
-      return Promise.race([report, failed]);
-    },
-  };
-}
-
-function pathOf(file: string): string {
-  return fileURLToPath(new URL(file, import.meta.url));
 }
 
 function sum(values: readonly number[]): number {

@@ -8,14 +8,14 @@ const AT_ONCE = 10;
 
 const task = senderTaskSchema.parse(JSON.parse(process.argv[2] ?? ''));
 const agent = new Agent({ keepAlive: true });
-let sent = 0;
+const sentAtMs: number[] = [];
 
 function tell(news: News): Promise<void> {
   return new Promise((resolve) => void process.send?.(news, () => resolve()));
 }
 
 function send(account: string): Promise<number | null> {
-  sent += 1;
+  sentAtMs.push(performance.timeOrigin + performance.now());
   return new Promise((resolve, reject) => {
     const sending = request(`${task.target}/${account}`, { agent }, (response) => {
       const blockMs = response.statusCode === 429 ? Number(response.headers['retry-after']) * 1000 : null;
@@ -35,7 +35,7 @@ async function sendAll(account: string, requests: number): Promise<void> {
 
 async function end(): Promise<void> {
   const { user, system } = process.cpuUsage();
-  await tell({ kind: 'ended', sent, roundTrips: source.roundTrips(), cpuMs: (user + system) / 1000 });
+  await tell({ kind: 'ended', sentAtMs, roundTrips: source.roundTrips(), cpuMs: (user + system) / 1000 });
   process.exit(0);
 }
 
