@@ -135,7 +135,9 @@ function parseAnswer(answer: unknown): ScriptAnswer {
 async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    const giveUp = (): void => reject(new Error(`no answer within ${timeoutMs} ms`));
+    // A process that was held up reads first what has arrived meanwhile.
+    timer = setTimeout(() => setImmediate(giveUp), timeoutMs);
   });
   try {
     return await Promise.race([work, late]);
