@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { createRateLimiter, type Quota } from '../../src/rate-limit/limiter.js';
+import { createRateLimiter, LimiterUnavailable, type Quota } from '../../src/rate-limit/limiter.js';
 import type { SenderTask } from './messages.js';
 import { openTemporalSource } from './temporal-source.js';
 
@@ -63,6 +63,12 @@ function connect(task: SenderTask): { redis: Redis; roundTrips: () => number } {
   return { redis, roundTrips: () => commands };
 }
 
+/** As the application does: come back a second later. */
+function waitForRedis(error: unknown): { kind: 'refused'; retryInMs: number } {
+  if (!(error instanceof LimiterUnavailable)) throw error;
+  return { kind: 'refused', retryInMs: 1000 };
+}
+
 function openOurs(task: SenderTask, send: Send): PermitSource {
   const { redis, roundTrips } = connect(task);
   const limiter = createRateLimiter({ redis, clientId: task.clientId });
@@ -71,13 +77,13 @@ function openOurs(task: SenderTask, send: Send): PermitSource {
   async function sendOnce(account: string): Promise<number | null> {
     const quotas = [app, { ...app, scope: `seller:${account}` }];
     for (;;) {
-      const permit = await limiter.acquire(quotas, { party: account });
+      const permit = await limiter.acquire(quotas, { party: account }).catch(waitForRedis);
       if (permit.kind === 'refused') {
         await sleep(permit.retryInMs);
       } else if (permit.isFresh()) {
         const blockMs = await send(account);
-        if (blockMs !== null) await limiter.penalise(quotas, blockMs);
-        else if (permit.probe) await limiter.answered(quotas);
+        if (blockMs !== null) await limiter.penalise(quotas, blockMs).catch(waitForRedis);
+        else if (permit.probe) await limiter.answered(quotas).catch(waitForRedis);
         return blockMs;
       }
     }

@@ -328,6 +328,15 @@ describe('without Redis', () => {
     await Promise.all(Array.from({ length: 20 }, () => failsWithin2s(limiter)));
   });
 
+  it('is not what a process concludes from having been held up itself', async () => {
+    const limiter = aLimiter({ timeoutMs: 300 });
+    await limiter.usage([app]);
+    const asked = limiter.usage([app]);
+    // After the question was written, before the answer could be read.
+    process.nextTick(() => stallFor(900));
+    await expect(asked).resolves.toMatchObject([{ usedInWindow: 0 }]);
+  });
+
   it('the cause can be read, and work goes on by itself when it is back', async () => {
     const proxy = await startRedisProxy(testRedisUrl());
     toClose.push(() => void proxy.cut());

@@ -51,8 +51,8 @@ async function work(quotas: readonly Quota[], party: string): Promise<number> {
     if (outcome?.kind !== 'granted' || !outcome.isFresh()) continue;
     sent += 1;
     const blockMs = await send(party);
-    if (blockMs !== null) await limiter.penalise(quotas, blockMs);
-    else if (outcome.probe) await limiter.answered(quotas);
+    if (blockMs !== null) await limiter.penalise(quotas, blockMs).catch(() => null);
+    else if (outcome.probe) await limiter.answered(quotas).catch(() => null);
   }
   return sent;
 }
