@@ -120,7 +120,7 @@ interface PageCounts {
 
 /** Reads, judges and stores one page; then asks the offers themselves where the page is not enough. */
 async function scanPage(scan: Scan, read: () => Promise<OfferPage>): Promise<PageCounts> {
-  const { services, scope } = scan;
+  const { services } = scan;
   const { doubtful, ...page } = await scan.atOnce(async () => {
     const askedAt = await readDatabaseTime(services.db);
     const { offers, totalCount } = await read();

@@ -28,7 +28,6 @@ beforeAll(async () => {
   running = await startUnderTest({
     simulator: { accounts: [{ sellerId: SELLER, offers: 0 }] },
     env: { ALLEGRO_SYNC_RATE_LIMIT: BELIEVED },
-    workers: 2,
   });
   await running.application.admin.addOffers(runningOffers('TEA', SHOWN));
   await running.importStock(stockOf('TEA', STOCK));
