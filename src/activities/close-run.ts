@@ -4,7 +4,6 @@ import { readAccount } from '../storage/accounts.js';
 import { readOutboxState } from '../storage/outbox.js';
 import { releaseQuarantine } from '../storage/run-findings.js';
 import { addRunCosts, closeRunRow, countBuckets, readRun, readRunEnd, type RunCounts } from '../storage/runs.js';
-import { useApprovals } from '../storage/write-plan.js';
 import { noCounts } from '../domain/buckets.js';
 import { reportRun } from './report-run.js';
 import type { ActivityServices } from './services.js';
@@ -55,7 +54,6 @@ async function close(services: ActivityServices, asked: CloseRunInput): Promise<
     return result;
   }
   const isPreview = run.mode === 'preview';
-  if (!isPreview) await useApprovals(db, run);
   await addRunCosts(db, run.runId, { requests: services.requests.take(run.runId), batches: 0 });
   const counts = await countBuckets(db, { ...run, isPreview });
   const { scanEnded, totalCount } = await readRunEnd(db, run.runId);

@@ -1,7 +1,7 @@
 import { createLoadAccounts, createNotify, createRecordTick } from './accounts.js';
 import { createAwaitRateLimit } from './await-rate-limit.js';
 import { createCloseRun } from './close-run.js';
-import { createCheckCommands, createSubmitCommand } from './commands.js';
+import { createCheckCommands } from './check-commands.js';
 import { withFailures } from './failures.js';
 import { beating } from './heartbeat.js';
 import { createHousekeep } from './housekeep.js';
@@ -9,6 +9,7 @@ import { createOpenRun } from './open-run.js';
 import { createCheckGuards, createPlanWrites } from './plan-writes.js';
 import { createScanOffers } from './scan-offers.js';
 import type { ActivityServices } from './services.js';
+import { createGiveUpCommand, createSubmitCommand } from './submit-command.js';
 import { createRejectOffer, createUpdateOfferBatch, createUpdateOfferStock } from './update-offers.js';
 
 /** Activities that use the database and Redis only: they run on the workflows' task queue. */
@@ -20,6 +21,7 @@ export function createActivities(services: ActivityServices) {
     checkGuards: withFailures(beating(createCheckGuards(services))),
     planWrites: withFailures(beating(createPlanWrites(services))),
     rejectOffer: withFailures(beating(createRejectOffer(services))),
+    giveUpCommand: withFailures(beating(createGiveUpCommand(services))),
     closeRun: withFailures(beating(createCloseRun(services))),
     notify: withFailures(beating(createNotify(services))),
     housekeep: withFailures(beating(createHousekeep(services))),

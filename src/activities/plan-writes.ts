@@ -7,6 +7,7 @@ import {
   planWrites as planWriteRows,
   type WritePhase,
 } from '../storage/write-plan.js';
+import { usableBulk } from './command-calls.js';
 import { inRun } from './run-scope.js';
 import type { ActivityServices } from './services.js';
 
@@ -41,8 +42,15 @@ export interface PlanWritesResult {
 /** Gives each planned change its batch or command. In preview nothing is planned: nothing will be sent. */
 export function createPlanWrites(services: ActivityServices) {
   return function planWrites(input: { readonly runId: RunId }): Promise<PlanWritesResult> {
-    return inRun(services, { ...input, priority: 'scheduled' }, async ({ run }) =>
-      run.mode === 'preview' ? { phases: [] } : { phases: await planWriteRows(services.db, run) },
-    );
+    return inRun(services, { ...input, priority: 'scheduled' }, async ({ run, account }) => {
+      const { db, marketplace } = services;
+      if (run.mode === 'preview') return { phases: [] };
+      const bulk = await usableBulk(services, run.accountId);
+      const options = {
+        maxBulkChanges: bulk?.maxChanges ?? 0,
+        ...(account.sellerId === null ? {} : { room: await marketplace.roomForWrites(account.sellerId) }),
+      };
+      return { phases: await planWriteRows(db, run, options) };
+    });
   };
 }

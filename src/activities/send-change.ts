@@ -7,22 +7,30 @@ import {
   type OfferFacts,
   type OfferMemory,
 } from '../domain/decision.js';
-import { CONCERNS_THE_ACCOUNT, isServerError, SyncError, type SyncErrorType } from '../domain/errors.js';
+import {
+  CONCERNS_THE_ACCOUNT,
+  isServerError,
+  RETRYABLE_FOR_ONE_OFFER,
+  SyncError,
+  type SyncErrorType,
+} from '../domain/errors.js';
 import { guardEndings } from '../domain/guards.js';
-import type { Call, Marketplace, OfferDetails, OfferWrite } from '../domain/marketplace.js';
+import type { Call, Marketplace, OfferDetails, OfferWrite, WriteAnswer } from '../domain/marketplace.js';
 import type { StockLevel } from '../domain/stock.js';
+import { recordFailedAttempt, type FailedAttempt } from '../storage/attempts.js';
 import {
   closeUnsent,
   confirmChanges,
   holdForUnbookedSale,
   markSending,
-  recordFailedAttempt,
   recordOperation,
+  unmarkSending,
   type OfferChange,
 } from '../storage/changes.js';
 import { readDatabaseTime, readStock } from '../storage/offers.js';
 import { countActiveOffers } from '../storage/runs.js';
 import { claimEnding } from '../storage/write-plan.js';
+import { isUnsent } from './not-sent.js';
 import type { RunScope } from './run-scope.js';
 import { stockMaxAgeMs, type ActivityServices } from './services.js';
 
@@ -52,36 +60,56 @@ interface PendingConfirmation {
  * @throws SyncError of a class that concerns the whole account
  */
 export async function sendChange(services: ActivityServices, scope: RunScope, change: OfferChange): Promise<Attempt> {
+  if (change.operation !== null && change.valueSent !== null) {
+    const confirm = confirmationOf(change, { endsByStatus: change.endsByStatus, target: change.valueSent });
+    return pollOperation(services, scope, change, { operation: change.operation, confirm });
+  }
+  let { kind } = change;
   try {
-    if (change.operation !== null && change.valueSent !== null) {
-      // Which of the two endings it was is not stored; taken for the one that has to be remembered.
-      const confirm = { available: change.valueSent, isEndedByStatus: change.kind === 'end' };
-      return await pollOperation(services, scope, change, { operation: change.operation, confirm });
-    }
     const plan = await planAttempt(services, scope, change);
     if (plan === null) return { kind: 'settled' };
-    const isOurs = await markSending(
-      services.db,
-      { ...scope.run },
-      { offerIds: [change.offerId], kind: plan.kind, target: plan.target },
-    );
-    if (!isOurs) throw new SyncError('Superseded', `run ${scope.run.runId}: a newer run owns the account`);
-    const answer = await services.marketplace.writeOffer(callFor(scope, change, plan.kind), change.offerId, plan.write);
-    const isEndedByStatus = plan.write.kind === 'end';
-    // An offer ended by its status keeps its number.
-    const expected = isEndedByStatus ? change.valueBefore : plan.target;
+    kind = plan.kind;
+    const answer = await writeMarked(services, scope, change, plan);
+    const confirm = confirmationOf(change, plan);
     if (answer.kind === 'accepted') {
       await recordOperation(services.db, scope.run, change.offerId, answer.operation);
-      return { ...answer, confirm: { available: expected, isEndedByStatus } };
+      return { ...answer, confirm };
     }
-    const shown = await shownAfter(services, scope, change, { answered: answer.available, expected });
+    const numbers = { answered: answer.available, expected: confirm.available };
+    const available = await shownAfter(services, scope, change, numbers);
     await confirmChanges(services.db, scope.run, [
-      { offerId: change.offerId, available: shown, isEndedByStatus, traceId: answer.traceId },
+      { ...confirm, offerId: change.offerId, available, traceId: answer.traceId },
     ]);
     return { kind: 'settled' };
   } catch (error) {
-    return recordFailure(services, scope, change, error);
+    return recordFailure(services, scope, { ...change, kind }, error);
   }
+}
+
+/** Marks the row, then writes. A first write that did not leave takes its mark back: nobody has to look for it. */
+async function writeMarked(
+  { db, marketplace }: ActivityServices,
+  scope: RunScope,
+  change: OfferChange,
+  { kind, target, write, endsByStatus }: AttemptPlan,
+): Promise<WriteAnswer> {
+  const { offerId } = change;
+  const isOurs = await markSending(db, scope.run, { changes: [{ offerId, target }], kind, endsByStatus });
+  if (!isOurs) throw new SyncError('Superseded', `run ${scope.run.runId}: a newer run owns the account`);
+  try {
+    return await marketplace.writeOffer(callFor(scope, change, kind), offerId, write);
+  } catch (error) {
+    if (change.valueSent === null && isUnsent(error, scope.call.signal)) await unmarkSending(db, scope.run, [offerId]);
+    throw error;
+  }
+}
+
+/** An offer ended by its status keeps its number. */
+function confirmationOf(
+  { valueBefore }: OfferChange,
+  { endsByStatus, target }: Pick<AttemptPlan, 'endsByStatus' | 'target'>,
+): PendingConfirmation {
+  return { available: endsByStatus ? valueBefore : target, isEndedByStatus: endsByStatus };
 }
 
 /** Asks what became of a write that was answered `accepted`. */
@@ -105,6 +133,8 @@ interface AttemptPlan {
   readonly kind: ChangeKind;
   readonly target: number;
   readonly write: OfferWrite;
+  /** true: ended by its publication status, not by a zero. */
+  readonly endsByStatus: boolean;
 }
 
 /** What to send now; null: the row was closed, nothing is to be sent. */
@@ -144,7 +174,8 @@ async function planAttempt(
     return null;
   }
   if (decision.kind === 'in_sync' && mayHaveArrived) {
-    const confirmation = { available: offer.available, isEndedByStatus: offer.endedBy === 'USER', traceId: null };
+    const isEndedByStatus = change.endsByStatus && offer.endedBy === 'USER';
+    const confirmation = { available: offer.available, isEndedByStatus, traceId: null };
     await confirmChanges(db, scope.run, [{ ...confirmation, offerId: change.offerId }]);
     return null;
   }
@@ -253,7 +284,8 @@ async function toPlan(
   const { change: kind, target } = decision;
   if (kind === 'end' && change.kind !== 'end' && !(await mayEndToo(services, scope, change)))
     return close('held', 'guard');
-  return { kind, target, write: toWrite(kind, target, republish) };
+  const write = toWrite(kind, target, republish);
+  return { kind, target, write, endsByStatus: write.kind === 'end' };
 }
 
 /** The stock fell to 0 after the guard had looked: the guard's allowance holds for such endings too. */
@@ -307,13 +339,14 @@ async function readNumber(marketplace: Marketplace, call: Call, { offerId }: Off
 }
 
 /** Which way a change takes after an error that concerns only its offer. */
-function nextRoute(change: OfferChange, type: SyncErrorType): 'again' | 'command' | 'end_command' | 'rejected' {
-  if (type === 'OfferConflict' || type === 'OutcomeUnknown' || type === 'InvalidAnswer') return 'again';
+function nextRoute(change: OfferChange, type: SyncErrorType): FailedAttempt['next'] {
+  if (RETRYABLE_FOR_ONE_OFFER.includes(type)) return 'again';
+  if (type !== 'OfferRejected') return 'rejected';
+  if (change.kind === 'end') return change.route === 'end_command' ? 'rejected' : 'end_command';
   // The whole offer is checked by a PATCH; a command may still carry the number (once).
-  const hadItsCommand = change.route !== 'patch' || change.errorClass === 'OfferRejected';
-  if (type !== 'OfferRejected' || hadItsCommand) return 'rejected';
-  if (change.kind === 'lower' || change.kind === 'raise') return 'command';
-  return change.kind === 'end' ? 'end_command' : 'rejected';
+  const hadItsCommand = change.route === 'command' || change.errorClass === 'OfferRejected';
+  const mayGoByCommand = change.kind === 'lower' || change.kind === 'raise';
+  return mayGoByCommand && !hadItsCommand ? 'command' : 'rejected';
 }
 
 export async function recordFailure(

@@ -1,16 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
 import pLimit from 'p-limit';
-import { SyncError } from '../domain/errors.js';
+import { isSyncErrorType, RETRYABLE_FOR_ONE_OFFER, SyncError } from '../domain/errors.js';
 import type { OfferId, RunId } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
-import {
-  forgetAttempts,
-  readBatch,
-  readChange,
-  readOffersToRetry,
-  rejectChange,
-  type OfferChange,
-} from '../storage/changes.js';
+import { forgetAttempts, readOffersToRetry, rejectChange } from '../storage/attempts.js';
+import { readBatch, readChange, type OfferChange } from '../storage/changes.js';
+import { returnToPlan } from '../storage/commands.js';
 import { SENDS_AT_ONCE } from '../workflows/api.js';
 import { withHeartbeat } from './heartbeat.js';
 import { toPermitWait, type PermitWait } from './permit-wait.js';
@@ -22,9 +17,8 @@ import type { ActivityServices } from './services.js';
 const OUTAGE_AFTER = 8;
 /** Longest that a batch waits for writes that were answered `accepted`; what is left is asked for later. */
 const POLL_FOR_MS = 60_000;
-/** Allegro asks for 5 s; a shorter wish is not followed below this, a longer one not above. */
+/** Allegro asks for 5 s; a shorter wish is not followed below this. */
 const SHORTEST_POLL_PAUSE_MS = 250;
-const LONGEST_POLL_PAUSE_MS = 5_000;
 
 export interface UpdateOfferBatchInput {
   readonly runId: RunId;
@@ -113,8 +107,10 @@ async function pollAll(
   const deadline = Date.now() + POLL_FOR_MS;
   const poll = async (index: number, change: OfferChange, first: Attempt): Promise<void> => {
     let attempt = first;
-    while (attempt.kind === 'accepted' && Date.now() < deadline) {
-      const pauseMs = Math.min(Math.max(attempt.pollInMs, SHORTEST_POLL_PAUSE_MS), LONGEST_POLL_PAUSE_MS);
+    while (attempt.kind === 'accepted') {
+      const pauseMs = Math.max(attempt.pollInMs, SHORTEST_POLL_PAUSE_MS);
+      // Whoever is to wait longer is asked for by the next attempt: the operation is stored.
+      if (Date.now() + pauseMs > deadline) break;
       await pause(pauseMs, scope.call.signal);
       const accepted = attempt;
       attempt = await limit(() => pollOperation(services, scope, change, accepted));
@@ -191,11 +187,20 @@ export interface RejectOfferInput {
   readonly message: string;
 }
 
-/** Records that an offer's declared attempts are used up. */
+/**
+ * Records that an offer's declared attempts are used up. One that has to go to 0 and cannot be set is ended by a command
+ * before that is final.
+ */
 export function createRejectOffer(services: ActivityServices) {
   return async function rejectOffer(input: RejectOfferInput): Promise<void> {
-    await inRun(services, { ...input, priority: 'scheduled' }, ({ run }) =>
-      rejectChange(services.db, run, input.offerId, input),
-    );
+    await inRun(services, { ...input, priority: 'scheduled' }, async ({ run }) => {
+      const { offerId, errorClass } = input;
+      const change = await readChange(services.db, run, offerId);
+      const isAnswer = isSyncErrorType(errorClass) && RETRYABLE_FOR_ONE_OFFER.includes(errorClass);
+      const hasAnotherWay = change?.kind === 'end' && change.target === 0 && change.route !== 'end_command';
+      if (isAnswer && hasAnotherWay)
+        await returnToPlan(services.db, run.runId, [{ offerId, target: 0, route: 'end_command' }]);
+      else await rejectChange(services.db, run, offerId, input);
+    });
   };
 }

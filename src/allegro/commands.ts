@@ -38,8 +38,8 @@ const BULK: CommandRoute = {
 
 const SUBMIT_TIMEOUT_MS = 30_000;
 const DIFFERENT_CONTENT = 'COMMAND_ALREADY_REGISTERED_WITH_DIFFERENT_CONTENT';
-/** Statuses by which a beta resource says that it is gone, or has another media type now. */
-const NOT_THERE: readonly number[] = [404, 406, 410, 415, 501];
+/** Statuses by which a beta resource says that it is gone, has another media type now, or is not for this application. */
+const NOT_THERE: readonly number[] = [403, 404, 405, 406, 410, 415, 501];
 
 export function createCommands(parts: { readonly session: Session; readonly quotas: Quotas }): Commands {
   const { session, quotas } = parts;

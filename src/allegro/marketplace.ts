@@ -12,6 +12,7 @@ import { createOffers } from './offers.js';
 import { createQuotas } from './quotas.js';
 import { createSession } from './session.js';
 import { createTokenSource } from './tokens.js';
+import { createWriteRoom } from './write-room.js';
 
 export interface AllegroOptions {
   /** Without a slash at the end. */
@@ -23,7 +24,7 @@ export interface AllegroOptions {
   readonly userAgent: string;
   /** `ALLEGRO_SYNC_RATE_LIMIT`: requests per Client ID in any 60 s. */
   readonly requestsPerMinute: number;
-  readonly limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered'>;
+  readonly limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered' | 'usage'>;
   readonly tokenStore: TokenStore;
   readonly stopSwitch: StopSwitch;
   /** Told of every request, for logs and metrics. */
@@ -39,7 +40,7 @@ export interface AllegroOptions {
 export interface Allegro {
   readonly marketplace: Marketplace;
   readonly login: Login;
-  /** Beta: a value for each of several offers (`ALLEGRO_BULK_MODIFICATION`). */
+  /** Beta (`ALLEGRO_BULK_MODIFICATION`): the same as the port's. */
   readonly bulk: BulkModification;
   readonly events: MarketplaceEvents;
   /** Closes idle connections. */
@@ -69,6 +70,8 @@ export function createAllegro(options: AllegroOptions): Allegro {
       readQuantityCommand: (call, commandId) => commands.readQuantity(call, commandId),
       submitEndCommand: (call, command) => commands.submitEnd(call, command),
       readEndCommand: (call, commandId) => commands.readEnd(call, commandId),
+      bulk: commands.bulk,
+      roomForWrites: createWriteRoom({ limiter: options.limiter, quotas }),
       peekPermit: (_call, requestsAtOnce) => http.peek(quotas.application, requestsAtOnce),
     },
     login: createLogin({ oauth, session, tokens, store }),

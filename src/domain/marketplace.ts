@@ -1,3 +1,4 @@
+import type { BulkModification } from './bulk-modification.js';
 import type { SyncErrorType } from './errors.js';
 import type { AccountId, CommandId, OfferId, SellerId, Sku } from './ids.js';
 
@@ -27,6 +28,10 @@ export interface Marketplace {
   /** Ends offers without touching their stock: the last way for an offer that must go to 0 and cannot be set. */
   submitEndCommand(call: Call, command: EndCommand): Promise<CommandAnswer>;
   readEndCommand(call: Call, commandId: CommandId): Promise<CommandReport>;
+  /** A value for each of several offers in one request; null: this marketplace has no such command. */
+  readonly bulk: BulkModification | null;
+  /** How many offers of the seller may be written within the next hour, by each way. */
+  roomForWrites(sellerId: SellerId): Promise<WriteRoom>;
   /** How long so many requests at once would wait for their permits now, taking none; 0: go. */
   peekPermit(call: Call, requestsAtOnce: number): Promise<{ waitMs: number; scope: string | null }>;
 }
@@ -125,6 +130,13 @@ export type WriteAnswer =
 
 /** A failed operation is thrown as `OfferRejected`. */
 export type OperationAnswer = { readonly kind: 'done' } | { readonly kind: 'running'; readonly pollInMs: number };
+
+/** Infinity: not limited. */
+export interface WriteRoom {
+  readonly single: number;
+  readonly command: number;
+  readonly bulk: number;
+}
 
 export interface QuantityCommand {
   readonly commandId: CommandId;

@@ -1,11 +1,9 @@
 import { sql, type Selectable } from 'kysely';
 import type { ChangeKind } from '../domain/decision.js';
-import type { SyncErrorType } from '../domain/errors.js';
 import { toOfferId, toSku, type AccountId, type OfferId, type RunId, type Sku } from '../domain/ids.js';
 import { toEndedBy, type EndedBy, type OfferStatus } from '../domain/marketplace.js';
-import type { Db } from './database.js';
+import { inTransaction, type Db } from './database.js';
 import type { OfferChangesTable } from './schema.js';
-import { toStoredText } from './stored-text.js';
 
 /** One differing offer of one run. */
 export interface OfferChange {
@@ -25,6 +23,8 @@ export interface OfferChange {
   readonly attempts: number;
   /** Set while a write that was answered `accepted` is being carried out. */
   readonly operation: string | null;
+  /** Of what was sent last: it ends the offer by its publication status. */
+  readonly endsByStatus: boolean;
   readonly errorClass: string | null;
   /** Pieces sold in 30 days, as the scan saw them. */
   readonly sold: number;
@@ -60,6 +60,7 @@ function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): 
     valueSent: row.valueSent,
     attempts: row.attempts,
     operation: row.operation,
+    endsByStatus: row.endsByStatus,
     errorClass: row.errorClass,
     sold: row.sold ?? 0,
     endedBy: row.endedBy === null ? null : toEndedBy(row.endedBy),
@@ -108,29 +109,64 @@ export async function readCommandChanges(db: Db, run: Run, commandId: string): P
   return rows.map((row) => toChange(run, row));
 }
 
+/** What is about to be sent. */
+export interface Sending {
+  readonly changes: readonly { readonly offerId: OfferId; readonly target: number }[];
+  /** null: of the kind that was planned. */
+  readonly kind: ChangeKind | null;
+  /** true: ended by its publication status, not by a zero. */
+  readonly endsByStatus: boolean;
+}
+
 /**
- * Marks changes as about to be sent, with what is sent, if this run still owns the account. The shared lock on the
- * account's row keeps a new run from opening in the middle of the statement.
- * @returns false: another run has taken over; nothing was marked and nothing may be sent
+ * Marks changes as about to be sent, all or none, if this run still owns the account, and uses up the approvals that let
+ * them through. The shared lock on the account's row keeps a new run from opening in the middle of the statement.
+ * @returns false: another run has taken over, or one of the changes has ended; nothing may be sent
  */
-export async function markSending(
-  db: Db,
-  run: Run & { readonly fence: number },
-  change: { readonly offerIds: readonly OfferId[]; readonly kind: ChangeKind | null; readonly target: number },
-): Promise<boolean> {
+export async function markSending(db: Db, run: Run & { readonly fence: number }, sending: Sending): Promise<boolean> {
+  const offerIds = sending.changes.map(({ offerId }) => offerId);
+  const targets = sending.changes.map(({ target }) => target);
   const { rows } = await sql<{ offerId: string }>`
     with owner as (
       select id from accounts where id = ${run.accountId} and fence = ${run.fence} for share
+    ), wanted as (
+      select w.offer_id, w.target from owner, unnest(${offerIds}::text[], ${targets}::integer[]) as w (offer_id, target)
+    ), ready as (
+      select c.offer_id, w.target from offer_changes c join wanted w on w.offer_id = c.offer_id
+      where c.run_id = ${run.runId} and c.state in ('planned', 'sending') for update of c
+    ), marked as (
+      update offer_changes c set state = 'sending', kind = coalesce(${sending.kind}::text, c.kind),
+        target = r.target, value_sent = r.target, ends_by_status = ${sending.endsByStatus}, operation = null,
+        -- Another number went out before and nobody knows whether it arrived: it may land after this one.
+        reason = case when c.value_sent <> r.target then 'overtakes' else c.reason end,
+        sent_at = clock_timestamp()
+      from ready r
+      where c.run_id = ${run.runId} and c.offer_id = r.offer_id
+        and (select count(*) from ready) = ${offerIds.length}::integer
+      returning c.offer_id, c.target
+    ), used as (
+      update approvals p set used_at = clock_timestamp(), used_by = ${run.runId}
+      from marked m
+      where p.account_id = ${run.accountId} and p.offer_id = m.offer_id and p.target = m.target
+        and p.used_at is null and p.expires_at > clock_timestamp()
     )
-    update offer_changes c set state = 'sending', kind = coalesce(${change.kind}::text, c.kind),
-      target = ${change.target}, value_sent = ${change.target}, operation = null,
-      -- Another number went out before and nobody knows whether it arrived: it may land after this one.
-      reason = case when c.value_sent <> ${change.target} then 'overtakes' else c.reason end,
-      sent_at = clock_timestamp()
-    from owner
-    where c.run_id = ${run.runId} and c.offer_id = any(${change.offerIds}::text[]) and c.state in ('planned', 'sending')
-    returning c.offer_id`.execute(db);
-  return rows.length === change.offerIds.length;
+    select offer_id from marked`.execute(db);
+  return rows.length === offerIds.length;
+}
+
+/**
+ * Takes the mark back from changes that were to be sent for the first time and did not leave: nothing of them is on its
+ * way, and their approvals still hold.
+ */
+export async function unmarkSending(db: Db, run: Run, offerIds: readonly OfferId[]): Promise<void> {
+  await sql`
+    with unmarked as (
+      update offer_changes set state = 'planned', value_sent = null, sent_at = null, ends_by_status = false
+      where run_id = ${run.runId} and offer_id = any(${offerIds}::text[]) and state = 'sending'
+      returning offer_id
+    )
+    update approvals p set used_at = null, used_by = null from unmarked u
+    where p.account_id = ${run.accountId} and p.offer_id = u.offer_id and p.used_by = ${run.runId}`.execute(db);
 }
 
 /** Keeps the operation of a write that was answered `accepted`, so that a restart polls it and does not send again. */
@@ -161,7 +197,7 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
   if (confirmations.length === 0) return;
   const column = <Value>(read: (row: Confirmation) => Value): Value[] => confirmations.map(read);
   const offerIds = column((row) => row.offerId);
-  await db.transaction().execute(async (trx) => {
+  await inTransaction(db, async (trx) => {
     await sql`
       with settled as (
         update offer_changes c set
@@ -171,7 +207,9 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
         from unnest(${offerIds}::text[], ${column((row) => row.available)}::integer[],
           ${column((row) => row.traceId)}::text[], ${column((row) => row.isEndedByStatus)}::boolean[])
           as u (offer_id, available, trace_id, is_ended_by_status)
-        where c.run_id = ${run.runId} and c.offer_id = u.offer_id and c.state in ('sending', 'unknown')
+        where c.run_id = ${run.runId} and c.offer_id = u.offer_id and (c.state in ('sending', 'unknown')
+          -- Given up, and done all the same: the command's report says so.
+          or (c.state = 'rejected' and c.command_id is not null))
         returning c.offer_id, c.kind, c.value_before, c.status_before, c.sent_at, u.available, u.is_ended_by_status
       )
       update offers o set known_available = s.available, known_at = s.sent_at, before_write = s.value_before,
@@ -202,7 +240,12 @@ export async function closeUnsent(
   if (offerIds.length === 0) return;
   await db
     .updateTable('offerChanges')
-    .set({ state: end.state, reason: end.reason, settledAt: sql<Date>`clock_timestamp()` })
+    .set({
+      state: end.state,
+      // That an earlier number may land after it is true until a later run has read it.
+      reason: sql<string>`case when ${end.state} = 'unknown' and reason = 'overtakes' then reason else ${end.reason} end`,
+      settledAt: sql<Date>`clock_timestamp()`,
+    })
     .where('runId', '=', run.runId)
     .where('offerId', 'in', offerIds)
     .where('state', 'in', ['planned', 'sending'])
@@ -219,7 +262,7 @@ export async function holdForUnbookedSale(
   offerId: OfferId,
   seen: { readonly available: number; readonly stockAt: Date },
 ): Promise<void> {
-  await db.transaction().execute(async (trx) => {
+  await inTransaction(db, async (trx) => {
     await closeUnsent(trx, run, [offerId], { state: 'held', reason: 'unbooked_sale' });
     await trx
       .updateTable('offers')
@@ -233,107 +276,4 @@ export async function holdForUnbookedSale(
       .where('offerId', '=', offerId)
       .execute();
   });
-}
-
-export interface FailedAttempt {
-  readonly offerId: OfferId;
-  readonly errorClass: SyncErrorType;
-  readonly code: string | null;
-  readonly message: string;
-  readonly traceId: string | null;
-  /**
-   * - `again`: stays `sending`; another attempt follows
-   * - `command`, `end_command`: tried once more by that route
-   * - `rejected`: final
-   */
-  readonly next: 'again' | 'command' | 'end_command' | 'patch' | 'rejected';
-  /** true: not to be hammered by the next runs. */
-  readonly isQuarantined: boolean;
-}
-
-/** Hours until a rejected offer is tried again, by the number of rejections; the last one repeats. */
-const QUARANTINE_HOURS = [1, 6, 24];
-
-/** Counts an answer of the marketplace that was not a success. */
-export async function recordFailedAttempt(db: Db, run: Run, attempt: FailedAttempt): Promise<void> {
-  const code = attempt.code === null ? null : toStoredText(attempt.code);
-  const message = toStoredText(attempt.message);
-  await db.transaction().execute(async (trx) => {
-    const { numUpdatedRows } = await trx
-      .updateTable('offerChanges')
-      .set({
-        attempts: sql<number>`attempts + 1`,
-        errorClass: attempt.errorClass,
-        errorCode: code,
-        errorMessage: message,
-        answer: JSON.stringify({ code, traceId: attempt.traceId }),
-        operation: null,
-        ...(attempt.next === 'again' ? { state: 'sending' } : {}),
-        ...(attempt.next === 'rejected' ? { state: 'rejected', settledAt: sql<Date>`clock_timestamp()` } : {}),
-        ...(attempt.next === 'command' || attempt.next === 'end_command' || attempt.next === 'patch'
-          ? { state: 'planned', route: attempt.next, batch: null, commandId: null }
-          : {}),
-      })
-      .where('runId', '=', run.runId)
-      .where('offerId', '=', attempt.offerId)
-      .where('state', 'in', ['planned', 'sending'])
-      .executeTakeFirst();
-    // Counted once, however often the same answer is read.
-    if (numUpdatedRows === 0n || !attempt.isQuarantined || attempt.next !== 'rejected') return;
-    await sql`
-      insert into quarantined_offers as q
-        (account_id, offer_id, error_class, error_code, message, available, status, target, retry_at)
-      select c.account_id, c.offer_id, ${attempt.errorClass}, ${code}, ${message}, c.value_before,
-        c.status_before, c.target, clock_timestamp() + make_interval(hours => ${QUARANTINE_HOURS[0]})
-      from offer_changes c where c.run_id = ${run.runId} and c.offer_id = ${attempt.offerId}
-      on conflict (account_id, offer_id) do update set error_class = excluded.error_class,
-        error_code = excluded.error_code, message = excluded.message, available = excluded.available,
-        status = excluded.status, target = excluded.target, rejections = q.rejections + 1,
-        retry_at = clock_timestamp() + make_interval(hours =>
-          (${QUARANTINE_HOURS}::integer[])[least(q.rejections + 1, ${QUARANTINE_HOURS.length})])`.execute(trx);
-  });
-}
-
-/** Gives up on a change whose declared attempts are used up. */
-export async function rejectChange(
-  db: Db,
-  run: Run,
-  offerId: OfferId,
-  failure: { errorClass: string; message: string },
-): Promise<void> {
-  await db
-    .updateTable('offerChanges')
-    .set({
-      state: 'rejected',
-      errorClass: sql<string>`coalesce(error_class, ${failure.errorClass})`,
-      errorMessage: sql<string>`coalesce(error_message, ${toStoredText(failure.message)})`,
-      settledAt: sql<Date>`clock_timestamp()`,
-    })
-    .where('runId', '=', run.runId)
-    .where('offerId', '=', offerId)
-    .where('state', 'in', ['planned', 'sending'])
-    .execute();
-}
-
-/** Offers of a batch whose one attempt there failed in a way that is worth another. */
-export async function readOffersToRetry(db: Db, run: Run, batch: number): Promise<OfferId[]> {
-  const rows = await db
-    .selectFrom('offerChanges')
-    .select('offerId')
-    .where('runId', '=', run.runId)
-    .where('batch', '=', batch)
-    .where('state', '=', 'sending')
-    .execute();
-  return rows.map((row) => toOfferId(row.offerId));
-}
-
-/** Takes back the attempts of a batch that failed as a whole: the marketplace was away, the offers were not at fault. */
-export async function forgetAttempts(db: Db, run: Run, batch: number): Promise<void> {
-  await db
-    .updateTable('offerChanges')
-    .set({ attempts: 0 })
-    .where('runId', '=', run.runId)
-    .where('batch', '=', batch)
-    .where('state', '=', 'sending')
-    .execute();
 }

@@ -9,42 +9,61 @@ import {
   type RunId,
 } from '../domain/ids.js';
 import type { Db } from './database.js';
-import { markSending } from './changes.js';
+import { markSending, unmarkSending } from './changes.js';
 
-/** A quantity or publication command, as it was frozen before its first send. */
+/** A command for several offers, as it was frozen before its first send. */
 export interface Command {
   readonly commandId: CommandId;
   readonly runId: RunId;
   readonly accountId: AccountId;
-  readonly kind: 'quantity' | 'end';
-  /** null for `end`. */
-  readonly quantity: number | null;
-  readonly offerIds: readonly OfferId[];
+  /** `quantity`: one number for all. `bulk`: one for each. `end`: ends their publication. */
+  readonly kind: 'quantity' | 'bulk' | 'end';
+  /** `target`: the number that the offer is to get; 0 for `end`. */
+  readonly offers: readonly CommandOffer[];
   /** `sent`: it may have arrived. `accepted`: it has. */
   readonly state: 'planned' | 'sent' | 'accepted' | 'complete' | 'failed' | 'superseded';
   readonly sentAt: Date | null;
 }
 
+/** A command whose end is not known. */
+export interface OpenCommand extends Command {
+  /** false: its changes have all gone another way since; it may still land. */
+  readonly isAwaited: boolean;
+}
+
+export interface CommandOffer {
+  readonly offerId: OfferId;
+  readonly target: number;
+}
+
 interface CommandRow {
   id: string;
   runId: string;
-  kind: 'quantity' | 'end';
+  kind: Command['kind'];
   quantity: number | null;
+  quantities: number[] | null;
   offerIds: string[];
   state: Command['state'];
   sentAt: Date | null;
 }
 
-const COLUMNS = ['id', 'runId', 'kind', 'quantity', 'offerIds', 'state', 'sentAt'] as const;
+const COLUMNS = ['id', 'runId', 'kind', 'quantity', 'quantities', 'offerIds', 'state', 'sentAt'] as const;
 
 function toCommand(accountId: AccountId, row: CommandRow): Command {
-  const { id, runId, ...rest } = row;
+  const { id, runId, kind, state, sentAt, quantity, quantities } = row;
+  const offers = row.offerIds.map((offerId, index) => ({
+    offerId: toOfferId(offerId),
+    target: quantities?.[index] ?? quantity ?? 0,
+  }));
+  return { commandId: toCommandId(id), runId: toRunId(runId), accountId, kind, offers, state, sentAt };
+}
+
+/** The columns that hold the content of a command. */
+export function commandContent(kind: Command['kind'], offers: readonly CommandOffer[]) {
   return {
-    ...rest,
-    commandId: toCommandId(id),
-    runId: toRunId(runId),
-    accountId,
-    offerIds: row.offerIds.map(toOfferId),
+    offerIds: JSON.stringify(offers.map(({ offerId }) => offerId)),
+    quantity: kind === 'quantity' ? (offers[0]?.target ?? null) : null,
+    quantities: kind === 'bulk' ? JSON.stringify(offers.map(({ target }) => target)) : null,
   };
 }
 
@@ -58,16 +77,38 @@ export async function readOpenCommands(
   db: Db,
   accountId: AccountId,
   of: { thisRun: RunId } | { otherThan: RunId },
-): Promise<Command[]> {
+): Promise<OpenCommand[]> {
   const rows = await db
     .selectFrom('commands')
     .select(COLUMNS)
+    .select(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('offerChanges as c')
+          .select('c.offerId')
+          .whereRef('c.commandId', '=', 'commands.id')
+          .where('c.state', 'in', ['sending', 'unknown']),
+      ).as('isAwaited'),
+    )
     .where('accountId', '=', accountId)
     .where('state', 'in', ['sent', 'accepted'])
     .where((where) => ('thisRun' in of ? where('runId', '=', of.thisRun) : where('runId', '<>', of.otherThan)))
     .orderBy('createdAt')
     .execute();
-  return rows.map((row) => toCommand(accountId, row));
+  return rows.map((row) => ({ ...toCommand(accountId, row), isAwaited: Boolean(row.isAwaited) }));
+}
+
+/** Changes of a run whose command has ended without them, in a way that is worth another attempt. */
+export async function readOffersLeftByCommands(db: Db, runId: RunId): Promise<OfferId[]> {
+  const rows = await db
+    .selectFrom('offerChanges as c')
+    .innerJoin('commands as m', 'm.id', 'c.commandId')
+    .select('c.offerId')
+    .where('c.runId', '=', runId)
+    .where('c.state', '=', 'sending')
+    .where('m.state', '=', 'complete')
+    .orderBy('c.offerId')
+    .execute();
+  return rows.map((row) => toOfferId(row.offerId));
 }
 
 /**
@@ -77,17 +118,39 @@ export async function readOpenCommands(
 export async function freezeCommand(
   db: Db,
   run: { runId: RunId; accountId: AccountId; fence: number },
-  command: { commandId: CommandId; target: number; offerIds: readonly OfferId[] },
+  command: Pick<Command, 'commandId' | 'kind' | 'offers'>,
 ): Promise<boolean> {
+  const { commandId, kind, offers } = command;
   return db.transaction().execute(async (trx) => {
-    const isOurs = await markSending(trx, run, { offerIds: command.offerIds, kind: null, target: command.target });
+    const isOurs = await markSending(trx, run, { changes: offers, kind: null, endsByStatus: kind === 'end' });
     if (!isOurs) return false;
     await trx
       .updateTable('commands')
-      .set({ state: 'sent', offerIds: JSON.stringify(command.offerIds), sentAt: sql<Date>`clock_timestamp()` })
-      .where('id', '=', command.commandId)
+      .set({ state: 'sent', ...commandContent(kind, offers), sentAt: sql<Date>`clock_timestamp()` })
+      .where('id', '=', commandId)
       .execute();
     return true;
+  });
+}
+
+/** Takes back what `freezeCommand` did: the command did not leave, so it may still be changed. */
+export async function thawCommand(
+  db: Db,
+  run: { runId: RunId; accountId: AccountId },
+  command: Pick<Command, 'commandId' | 'offers'>,
+): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await unmarkSending(
+      trx,
+      run,
+      command.offers.map(({ offerId }) => offerId),
+    );
+    await trx
+      .updateTable('commands')
+      .set({ state: 'planned', sentAt: null })
+      .where('id', '=', command.commandId)
+      .where('state', '=', 'sent')
+      .execute();
   });
 }
 
@@ -108,19 +171,36 @@ export async function setCommandState(
     .execute();
 }
 
+export interface ReturnedChange extends CommandOffer {
+  readonly route: 'patch' | 'command' | 'end_command';
+}
+
 /** Sends changes back to be planned anew: without a command, and with the number that the stock asks for now. */
-export async function returnToPlan(
-  db: Db,
-  runId: RunId,
-  changes: readonly { readonly offerId: OfferId; readonly target: number; readonly route: 'patch' | 'command' }[],
-): Promise<void> {
-  for (const change of changes) {
-    await db
-      .updateTable('offerChanges')
-      .set({ state: 'planned', commandId: null, batch: null, target: change.target, route: change.route })
-      .where('runId', '=', runId)
-      .where('offerId', '=', change.offerId)
-      .where('state', 'in', ['planned', 'sending'])
-      .execute();
-  }
+export async function returnToPlan(db: Db, runId: RunId, changes: readonly ReturnedChange[]): Promise<void> {
+  if (changes.length === 0) return;
+  const column = <Value>(read: (change: ReturnedChange) => Value): Value[] => changes.map(read);
+  await sql`
+    update offer_changes c set state = 'planned', command_id = null, batch = null, target = r.target, route = r.route
+    from unnest(${column(({ offerId }) => offerId)}::text[], ${column(({ target }) => target)}::integer[],
+      ${column(({ route }) => route)}::text[]) as r (offer_id, target, route)
+    where c.run_id = ${runId} and c.offer_id = r.offer_id and c.state in ('planned', 'sending')`.execute(db);
+}
+
+/** Remembers that the marketplace has no commands with a number for each offer, so that not each run asks again. */
+export async function postponeBulk(db: Db, accountId: AccountId, hours: number): Promise<void> {
+  await db
+    .updateTable('accounts')
+    .set({ bulkRetryAt: sql<Date>`clock_timestamp() + make_interval(hours => ${hours})` })
+    .where('id', '=', accountId)
+    .execute();
+}
+
+/** Whether commands with a number for each offer may be tried, as far as the marketplace is concerned. */
+export async function isBulkThere(db: Db, accountId: AccountId): Promise<boolean> {
+  const row = await db
+    .selectFrom('accounts')
+    .select(sql<boolean>`bulk_retry_at is null or bulk_retry_at <= clock_timestamp()`.as('isThere'))
+    .where('id', '=', accountId)
+    .executeTakeFirst();
+  return row?.isThere ?? false;
 }

@@ -31,3 +31,8 @@ export function openDatabase(databaseUrl: string, options: DatabaseOptions): Db 
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
   });
 }
+
+/** Runs the work in the transaction that is open already, or in one of its own. */
+export function inTransaction<Result>(db: Db, work: (trx: Db) => Promise<Result>): Promise<Result> {
+  return db.isTransaction ? work(db) : db.transaction().execute(work);
+}

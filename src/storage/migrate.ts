@@ -2,12 +2,14 @@ import { Migrator, type Migration } from 'kysely';
 import { openDatabase, type Db } from './database.js';
 import * as initial from './migrations/0001-initial.js';
 import * as tokenSellerChecked from './migrations/0002-token-seller-checked.js';
+import * as writes from './migrations/0003-writes.js';
 import * as reading from './migrations/0004-reading.js';
 
 /** Every migration by name, in order; only added to, never changed once released. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-initial': initial,
   '0002-token-seller-checked': tokenSellerChecked,
+  '0003-writes': writes,
   '0004-reading': reading,
 };
 

@@ -57,12 +57,15 @@ export async function readBackground(
   const isDown = offers.map((offer) => offer.status === 'ENDED' || offer.available === 0);
   const { rows } = await sql<BackgroundRow>`
     with open_changes as (
-      select c.offer_id, bool_or(m.state in ('sent', 'accepted')) as has_pending_command,
-        max(c.value_sent) as unsettled_value, max(c.sent_at) as unsettled_at,
+      select c.offer_id, max(c.value_sent) as unsettled_value, max(c.sent_at) as unsettled_at,
         max(c.sent_at) filter (where c.kind = 'end') as ending_sent_at
-      from offer_changes c left join commands m on m.id = c.command_id
+      from offer_changes c
       where c.account_id = ${run.accountId} and c.state in ('sending', 'unknown') and c.run_id <> ${run.runId}
       group by c.offer_id
+    ), open_commands as (
+      -- By content: a change may have gone another way since, and the command may land all the same.
+      select distinct jsonb_array_elements_text(m.offer_ids) as offer_id from commands m
+      where m.account_id = ${run.accountId} and m.state in ('sent', 'accepted') and m.run_id <> ${run.runId}
     )
     select ids.offer_id,
       o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
@@ -73,12 +76,13 @@ export async function readBackground(
       e.offer_id is not null as is_excluded,
       q.retry_at, q.available as quarantine_available, q.status as quarantine_status, q.target as quarantine_target,
       c.offer_id is not null as has_unsettled_write, c.unsettled_value, c.unsettled_at,
-      coalesce(c.has_pending_command, false) as has_pending_command
+      m.offer_id is not null as has_pending_command
     from unnest(${offerIds}::text[], ${isDown}::boolean[]) as ids (offer_id, is_down)
     left join offers o on o.account_id = ${run.accountId} and o.offer_id = ids.offer_id
     left join excluded_offers e on e.account_id = ${run.accountId} and e.offer_id = ids.offer_id
     left join quarantined_offers q on q.account_id = ${run.accountId} and q.offer_id = ids.offer_id
     left join open_changes c on c.offer_id = ids.offer_id
+    left join open_commands m on m.offer_id = ids.offer_id
     -- The last thing that we have sent to an offer which shows nothing to sell: only where that is not explained yet.
     left join lateral (
       select s.kind, s.sent_at from offer_changes s
@@ -251,7 +255,8 @@ async function settleByReading(
         ${offers.map((offer) => offer.status)}::text[]) as u (offer_id, available, status)
       where c.account_id = ${run.accountId} and c.offer_id = u.offer_id and c.run_id <> ${run.runId}
         and c.state in ('sending', 'unknown')
-        and not exists (select 1 from commands m where m.id = c.command_id and m.state in ('sent', 'accepted'))
+        and not exists (select 1 from commands m where m.account_id = ${run.accountId}
+          and m.state in ('sent', 'accepted') and m.offer_ids ? c.offer_id)
       returning c.offer_id, c.kind, c.sent_at, u.status
     )
     update offers o set ended_by_us_at = s.sent_at

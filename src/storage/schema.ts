@@ -42,6 +42,7 @@ export interface AccountsTable {
   lastCompleteAt: Date | null;
   lastCompleteActive: number | null;
   busyTicks: Generated<number>;
+  bulkRetryAt: Date | null;
   createdAt: Timestamp;
   liveSince: Date | null;
 }
@@ -157,7 +158,7 @@ export interface OfferChangesTable {
   kind: ChangeKindColumn;
   state: ChangeStateColumn;
   reason: string | null;
-  route: Generated<'patch' | 'command' | 'end_command'>;
+  route: Generated<'patch' | 'command' | 'bulk' | 'end_command'>;
   batch: number | null;
   commandId: string | null;
   valueBefore: number;
@@ -168,6 +169,7 @@ export interface OfferChangesTable {
   valueSent: number | null;
   attempts: Generated<number>;
   operation: string | null;
+  endsByStatus: Generated<boolean>;
   errorClass: string | null;
   errorCode: string | null;
   errorMessage: string | null;
@@ -181,8 +183,9 @@ export interface CommandsTable {
   id: string;
   accountId: string;
   runId: string;
-  kind: 'quantity' | 'end';
+  kind: 'quantity' | 'bulk' | 'end';
   quantity: number | null;
+  quantities: JsonOrNull<number[]>;
   offerIds: Json<string[]>;
   state: Generated<'planned' | 'sent' | 'accepted' | 'complete' | 'failed' | 'superseded'>;
   priority: number;
@@ -201,6 +204,7 @@ export interface ApprovalsTable {
   target: number;
   expiresAt: Date;
   usedAt: Date | null;
+  usedBy: string | null;
 }
 
 export interface IncidentsTable {

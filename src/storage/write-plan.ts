@@ -2,10 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { CHANGE_KINDS, type ChangeKind } from '../domain/decision.js';
 import { toOfferId, type AccountId, type OfferId, type RunId } from '../domain/ids.js';
+import { chooseRoutes, type RoutePlan, type RouteQuestion } from '../domain/write-routes.js';
+import { commandContent, type Command } from './commands.js';
 import type { Db } from './database.js';
 
-/** Offers of one value from which one command is used: a command costs up to 5 requests and settles later. */
-const MIN_OFFERS_PER_COMMAND = 10;
+/**
+ * Requests. A command is sent once, its report is asked for until it is complete (at 2, 6 and 14 s; Allegro's examples
+ * took 1 to 8 s), then its tasks: at most 5. A single write confirms itself.
+ */
+const COSTS: RouteQuestion['costs'] = { single: 1, command: 5, bulk: 5 };
 const MAX_OFFERS_PER_COMMAND = 1000;
 /** Few repeats after a crash, little history: measured best between 25 and 50. */
 const MAX_OFFERS_PER_BATCH = 50;
@@ -17,21 +22,39 @@ export interface WritePhase {
   readonly commandIds: readonly string[];
 }
 
+export interface WriteOptions {
+  /** Offers that the seller's quotas leave for each route within the hour. */
+  readonly room?: RouteQuestion['room'];
+  /** Offers in a command with a number for each; 0: there are no such commands. */
+  readonly maxBulkChanges?: number;
+}
+
+const UNBOUNDED: RouteQuestion['room'] = { single: Infinity, command: Infinity, bulk: Infinity };
+
 interface PlannedRow {
   readonly offerId: OfferId;
   readonly kind: ChangeKind;
   readonly target: number;
-  readonly route: 'patch' | 'command' | 'end_command';
+  readonly route: 'patch' | 'command' | 'bulk' | 'end_command';
   /** Of an attempt before; null: none, or it was not answered. */
   readonly errorClass: string | null;
 }
 
+interface PlannedCommand {
+  readonly kind: Command['kind'];
+  readonly offers: readonly PlannedRow[];
+}
+
 /**
- * Gives every planned change of the run its way out: a command for many offers of one value, else a batch of single
- * requests. Changes that have their way already keep it; called again it plans only what was sent back. Most
- * dangerous first.
+ * Gives every planned change of the run its way out: a command for many offers of one value, or for some with a value
+ * each, else a batch of single requests. Changes that have their way already keep it; called again it plans only what was
+ * sent back. Most dangerous first.
  */
-export async function planWrites(db: Db, run: { runId: RunId; accountId: AccountId }): Promise<WritePhase[]> {
+export async function planWrites(
+  db: Db,
+  run: { runId: RunId; accountId: AccountId },
+  options: WriteOptions = {},
+): Promise<WritePhase[]> {
   return db.transaction().execute(async (trx) => {
     await trx.selectFrom('syncRuns').select('id').where('id', '=', run.runId).forUpdate().execute();
     const rows: PlannedRow[] = (
@@ -51,15 +74,18 @@ export async function planWrites(db: Db, run: { runId: RunId; accountId: Account
       .where('runId', '=', run.runId)
       .executeTakeFirst();
     let nextBatch = (last?.batch ?? 0) + 1;
-    for (const kind of CHANGE_KINDS) {
-      const { commands, singles } = divide(rows.filter((row) => row.kind === kind));
+    for (const { kind, commands, singles } of divide(rows, options)) {
       for (const command of commands) await addCommand(trx, run, kind, command);
-      for (const offerIds of chunks(singles, MAX_OFFERS_PER_BATCH)) {
+      for (const chunk of chunks(singles, MAX_OFFERS_PER_BATCH)) {
         await trx
           .updateTable('offerChanges')
-          .set({ batch: nextBatch })
+          .set({ batch: nextBatch, route: 'patch' })
           .where('runId', '=', run.runId)
-          .where('offerId', 'in', offerIds)
+          .where(
+            'offerId',
+            'in',
+            chunk.map(({ offerId }) => offerId),
+          )
           .execute();
         nextBatch += 1;
       }
@@ -68,47 +94,74 @@ export async function planWrites(db: Db, run: { runId: RunId; accountId: Account
   });
 }
 
-interface PlannedCommand {
-  readonly kind: 'quantity' | 'end';
-  readonly quantity: number | null;
-  readonly offerIds: readonly OfferId[];
+interface DividedKind {
+  readonly kind: ChangeKind;
+  readonly commands: readonly PlannedCommand[];
+  readonly singles: readonly PlannedRow[];
 }
 
-/** Which rows of one kind share a command and which go alone. Commands cannot carry 0 and do not reactivate. */
-function divide(rows: readonly PlannedRow[]): { commands: PlannedCommand[]; singles: OfferId[] } {
-  const commands: PlannedCommand[] = [];
-  const singles: OfferId[] = [];
+/** Which rows of each kind share a command and which go alone, within what the quotas leave. */
+function divide(rows: readonly PlannedRow[], { room = UNBOUNDED, maxBulkChanges = 0 }: WriteOptions): DividedKind[] {
+  const left = { ...room };
+  // What has one way only takes its part first, of whichever kind it is.
+  left.single -= rows.filter((row) => wayOf(row) === 'single').length;
+  left.command -= rows.filter((row) => wayOf(row) === 'command').length;
+  return CHANGE_KINDS.map((kind) => {
+    const ofKind = rows.filter((row) => row.kind === kind);
+    const free = chooseRoutes(
+      ofKind.filter((row) => wayOf(row) === 'any'),
+      { costs: COSTS, most: { command: MAX_OFFERS_PER_COMMAND, bulk: maxBulkChanges }, room: left },
+    );
+    left.single -= free.singles.length;
+    left.command -= countOffers(free.commands);
+    left.bulk -= countOffers(free.bulks);
+    const asked = divideAsked(ofKind.filter((row) => wayOf(row) === 'command'));
+    return {
+      kind,
+      commands: [...asked, ...toCommands(free)],
+      singles: [...ofKind.filter((row) => wayOf(row) === 'single'), ...free.singles],
+    };
+  });
+}
+
+/** Commands cannot carry 0 and do not reactivate. */
+function wayOf(row: PlannedRow): 'single' | 'command' | 'any' {
+  if (row.route === 'command' || row.route === 'end_command') return 'command';
+  const isOneNumber = (row.kind === 'lower' || row.kind === 'raise') && row.target > 0;
+  // What has become 0 since it was planned is an ending: looked at, weighed by the guard, and sent alone.
+  // What a command was refused for is asked one by one, so that one bad offer does not stop the others.
+  return isOneNumber && row.errorClass === null ? 'any' : 'single';
+}
+
+/** Commands that single requests have left as the only way, however few the offers. */
+function divideAsked(rows: readonly PlannedRow[]): PlannedCommand[] {
   const byTarget = new Map<number, PlannedRow[]>();
-  for (const row of rows) {
-    const isOneNumber = (row.kind === 'lower' || row.kind === 'raise') && row.target > 0;
-    // What has become 0 since it was planned is an ending: looked at, weighed by the guard, and sent alone.
-    // What a command was refused for is asked one by one, so that one bad offer does not stop the others.
-    const mayShare = isOneNumber && row.errorClass === null;
-    if (row.route === 'patch' && !mayShare) singles.push(row.offerId);
-    else byTarget.set(row.target, [...(byTarget.get(row.target) ?? []), row]);
-  }
-  for (const [target, group] of byTarget) {
-    const isAskedFor = group.some((row) => row.route !== 'patch');
-    if (!isAskedFor && group.length < MIN_OFFERS_PER_COMMAND) {
-      singles.push(...group.map((row) => row.offerId));
-      continue;
-    }
-    const isEnding = target === 0;
-    for (const offers of chunks(group, MAX_OFFERS_PER_COMMAND)) {
-      commands.push({
-        kind: isEnding ? 'end' : 'quantity',
-        quantity: isEnding ? null : target,
-        offerIds: offers.map((row) => row.offerId),
-      });
-    }
-  }
-  return { commands, singles };
+  for (const row of rows) byTarget.set(row.target, [...(byTarget.get(row.target) ?? []), row]);
+  return [...byTarget].flatMap(([target, group]) =>
+    chunks(group, MAX_OFFERS_PER_COMMAND).map((offers) => ({
+      kind: target === 0 ? ('end' as const) : ('quantity' as const),
+      offers,
+    })),
+  );
+}
+
+function toCommands({ commands, bulks }: RoutePlan<PlannedRow>): PlannedCommand[] {
+  return [
+    ...commands.map((offers) => ({ kind: 'quantity' as const, offers })),
+    ...bulks.map((offers) => ({ kind: 'bulk' as const, offers })),
+  ];
+}
+
+function countOffers(commands: readonly (readonly PlannedRow[])[]): number {
+  return commands.reduce((sum, offers) => sum + offers.length, 0);
 }
 
 function chunks<Item>(items: readonly Item[], size: number): Item[][] {
   const count = Math.ceil(items.length / size);
   return Array.from({ length: count }, (_, index) => items.slice(index * size, (index + 1) * size));
 }
+
+const ROUTE_OF = { quantity: 'command', bulk: 'bulk', end: 'end_command' } as const;
 
 async function addCommand(
   trx: Db,
@@ -124,16 +177,19 @@ async function addCommand(
       accountId: run.accountId,
       runId: run.runId,
       kind: command.kind,
-      quantity: command.quantity,
-      offerIds: JSON.stringify(command.offerIds),
+      ...commandContent(command.kind, command.offers),
       priority: CHANGE_KINDS.indexOf(kind),
     })
     .execute();
   await trx
     .updateTable('offerChanges')
-    .set({ commandId: id, route: command.kind === 'end' ? 'end_command' : 'command' })
+    .set({ commandId: id, route: ROUTE_OF[command.kind] })
     .where('runId', '=', run.runId)
-    .where('offerId', 'in', command.offerIds)
+    .where(
+      'offerId',
+      'in',
+      command.offers.map(({ offerId }) => offerId),
+    )
     .execute();
 }
 
@@ -201,10 +257,11 @@ export async function claimEnding(
   });
 }
 
+/** An approval lets one change through, once: it is used in the statement that marks the change as sending. */
 function isApproved() {
   return sql<boolean>`exists (
     select 1 from approvals p where p.account_id = c.account_id and p.offer_id = c.offer_id and p.target = c.target
-      and p.used_at is null and p.expires_at > clock_timestamp())`;
+      and (p.used_by = c.run_id or (p.used_at is null and p.expires_at > clock_timestamp())))`;
 }
 
 /** Holds the endings of the run that nobody has approved; returns how many. */
@@ -214,15 +271,4 @@ export async function holdEndings(db: Db, run: { runId: RunId; accountId: Accoun
     where c.run_id = ${run.runId} and c.kind = 'end' and c.state = 'planned' and not ${isApproved()}
     returning c.offer_id`.execute(db);
   return rows.length;
-}
-
-/** Marks the approvals that this run makes use of: each lets one change through, once. */
-export async function useApprovals(db: Db, run: { runId: RunId; accountId: AccountId }): Promise<void> {
-  await sql`
-    update approvals p set used_at = clock_timestamp()
-    from offer_changes c
-    where c.run_id = ${run.runId} and c.kind = 'end' and c.state in ('sending', 'confirmed', 'rejected', 'unknown')
-      and p.account_id = c.account_id and p.offer_id = c.offer_id and p.target = c.target and p.used_at is null`.execute(
-    db,
-  );
 }

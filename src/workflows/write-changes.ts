@@ -1,4 +1,4 @@
-import { isCancellation, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, isCancellation, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Activities, MarketplaceActivities } from '../activities/index.js';
 import type { OfferId } from '../domain/ids.js';
 import { SENDS_AT_ONCE, type ContinuedRun, type SyncPhase } from './api.js';
@@ -12,6 +12,8 @@ const BATCHES_AT_ONCE = 4;
 const RETRIES_AT_ONCE = 50;
 /** Changes that are sent back are planned anew; each can be sent back twice at most, so this is never reached. */
 const MOST_ROUNDS = 10;
+/** So many commands without a clear answer at any attempt, and nothing else with one, are an outage. */
+const OUTAGE_AFTER_COMMANDS = 3;
 const FIRST_CHECK_AFTER_MS = 2_000;
 const LONGEST_CHECK_PAUSE_MS = 10_000;
 
@@ -40,7 +42,7 @@ async function sendAll(
 ): Promise<void> {
   const { patience, priority } = context;
   const { runId, settings } = run;
-  const { planWrites, rejectOffer } = proxyActivities<Activities>(BOOKKEEPING);
+  const { planWrites, rejectOffer, giveUpCommand } = proxyActivities<Activities>(BOOKKEEPING);
   const { submitCommand, checkCommands, updateOfferBatch } = proxyActivities<MarketplaceActivities>(
     phaseOptions(settings),
   );
@@ -48,8 +50,12 @@ async function sendAll(
   const { updateOfferStock } = proxyActivities<MarketplaceActivities>(offerRetry.options);
   const retries: Promise<void>[] = [];
   const waiting: OfferId[] = [];
+  /** Waiting, or being tried again: reports name them until that was done. */
+  const retrying = new Set<OfferId>();
   let lanes = 0;
   let hasCommands = false;
+  let answered = 0;
+  let givenUp = 0;
 
   for (let round = 0; round < MOST_ROUNDS; round += 1) {
     const { phases } = await untilAnswered(patience, () =>
@@ -71,21 +77,44 @@ async function sendAll(
   }
 
   async function sendCommand(kind: string, commandId: string): Promise<void> {
+    if (workflowInfo().continueAsNewSuggested) return;
     await context.awaitPermit(1);
-    const { isSent } = await untilAnswered(patience, () =>
-      submitCommand.executeWithOptions({ summary: `${kind}: one value for many offers` }, [
-        { runId, commandId, priority },
+    try {
+      const { isSent } = await untilAnswered(patience, () =>
+        submitCommand.executeWithOptions({ summary: `${kind}: many offers at once` }, [{ runId, commandId, priority }]),
+      );
+      hasCommands ||= isSent;
+      answered += 1;
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      await giveUp(kind, commandId, error);
+    }
+  }
+
+  /** One command without an answer must not end the run of all others; many without one are the marketplace's trouble. */
+  async function giveUp(kind: string, commandId: string, error: unknown): Promise<void> {
+    const failure = failureOf(error);
+    if (!isOfOneOffer(failure.class)) throw error;
+    givenUp += 1;
+    if (answered === 0 && givenUp >= OUTAGE_AFTER_COMMANDS) {
+      const message = `${givenUp} commands without an answer: ${failure.message}`;
+      throw ApplicationFailure.nonRetryable(message, 'MarketplaceUnavailable');
+    }
+    await untilAnswered(patience, () =>
+      giveUpCommand.executeWithOptions({ summary: `${kind}: a command without an answer` }, [
+        { runId, commandId, message: failure.message },
       ]),
     );
-    hasCommands ||= isSent;
   }
 
   async function sendBatch(kind: string, batch: number): Promise<void> {
+    if (workflowInfo().continueAsNewSuggested) return;
     for (;;) {
       await context.awaitPermit(SENDS_AT_ONCE);
       const { settled, retry, wait } = await untilAnswered(patience, () =>
         updateOfferBatch.executeWithOptions({ summary: `${kind}: batch ${batch}` }, [{ runId, batch, priority }]),
       );
+      if (settled > 0) answered += 1;
       context.onSettled(settled);
       retryLater(retry);
       if (wait === undefined) return;
@@ -94,7 +123,9 @@ async function sendAll(
   }
 
   function retryLater(offerIds: readonly OfferId[]): void {
-    waiting.push(...offerIds);
+    const fresh = offerIds.filter((offerId) => !retrying.has(offerId));
+    for (const offerId of fresh) retrying.add(offerId);
+    waiting.push(...fresh);
     while (lanes < RETRIES_AT_ONCE) {
       const first = waiting.shift();
       if (first === undefined) return;
@@ -106,6 +137,7 @@ async function sendAll(
   async function retryLane(first: OfferId): Promise<void> {
     for (let offerId: OfferId | undefined = first; offerId !== undefined; offerId = waiting.shift()) {
       await retryOffer(offerId);
+      retrying.delete(offerId);
     }
     lanes -= 1;
   }

@@ -52,6 +52,7 @@ export function aScript(overrides: Partial<Script> = {}): Script {
     updateOfferBatch: () => Promise.resolve({ retry: [], settled: 50 }),
     updateOfferStock: () => Promise.resolve({ isRerouted: false }),
     rejectOffer: () => Promise.resolve(),
+    giveUpCommand: () => Promise.resolve(),
     closeRun: (input) =>
       Promise.resolve({
         result: {

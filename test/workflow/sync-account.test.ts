@@ -119,7 +119,7 @@ test.concurrent(
 
     const summaries = sent.map(({ summary }) => summary ?? '');
     expect(summaries.slice(0, 2).sort()).toEqual(['end: batch 1', 'end: batch 2']);
-    expect(summaries.slice(2)).toEqual(['lower: one value for many offers', 'lower: batch 3', 'raise: batch 4']);
+    expect(summaries.slice(2)).toEqual(['lower: many offers at once', 'lower: batch 3', 'raise: batch 4']);
     const endOfEndings = Math.max(...sent.slice(0, 2).map(({ endedAt }) => endedAt));
     expect(sent[2]?.scheduledAt).toBeGreaterThan(endOfEndings);
     expect(sent[4]?.scheduledAt).toBeGreaterThan(sent[3]?.endedAt ?? Infinity);

@@ -145,6 +145,7 @@ function activitiesOf(script: () => Script): Activities {
     checkGuards: (input) => script().checkGuards(input),
     planWrites: (input) => script().planWrites(input),
     rejectOffer: (input) => script().rejectOffer(input),
+    giveUpCommand: (input) => script().giveUpCommand(input),
     closeRun: (input) => script().closeRun(input),
     notify: (input) => script().notify(input),
     housekeep: (input) => script().housekeep(input),

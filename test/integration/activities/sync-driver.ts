@@ -84,6 +84,17 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
     }
   }
 
+  /** Without an answer at any attempt, its offers go alone. */
+  async function sendCommand(commandId: string): Promise<boolean> {
+    try {
+      return (await answered(() => act.submitCommand({ runId, commandId, priority: 'scheduled' }))).isSent;
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure) || !OFFER_CLASSES.includes(error.type ?? '')) throw error;
+      await answered(() => act.giveUpCommand({ runId, commandId, message: error.message }));
+      return false;
+    }
+  }
+
   async function work(): Promise<void> {
     await answered(() => act.checkCommands({ runId, of: 'earlier_runs', priority: 'scheduled', isLastCheck: true }));
     let cursor: { position: number } | null = { position: 0 };
@@ -103,8 +114,7 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
       }
       for (const { commandIds, batches } of phases) {
         for (const commandId of commandIds) {
-          const { isSent } = await answered(() => act.submitCommand({ runId, commandId, priority: 'scheduled' }));
-          hasCommands ||= isSent;
+          hasCommands = (await sendCommand(commandId)) || hasCommands;
         }
         for (const batch of batches) {
           const { retry } = await answered(() => act.updateOfferBatch({ runId, batch, priority: 'scheduled' }));

@@ -553,7 +553,8 @@ describe('answers that are no success', () => {
     };
 
     expect(await failureClass(send(change, under.with({ marketplace: stopped })))).toBe('WritesStopped');
-    expect(await rowOf(change)).toMatchObject({ state: 'sending', attempts: 0 });
+    // Nothing is on its way: no later run has to ask what became of it.
+    expect(await rowOf(change)).toMatchObject({ state: 'planned', attempts: 0, valueSent: null, sentAt: null });
     expect(await send(change)).toEqual({ retry: [], settled: 1 });
   });
 });

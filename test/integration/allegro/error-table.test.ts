@@ -19,11 +19,12 @@ let offerId: OfferId;
 beforeAll(async () => {
   under = await setUpAllegro();
   // Penalties and quotas are tested elsewhere; here each answer counts.
-  const limiter: Pick<ReturnType<typeof createRateLimiter>, 'acquire' | 'peek' | 'penalise' | 'answered'> = {
+  const limiter: Pick<ReturnType<typeof createRateLimiter>, 'acquire' | 'peek' | 'penalise' | 'answered' | 'usage'> = {
     acquire: () => Promise.resolve({ kind: 'granted', waitMs: 0, probe: false, isFresh: () => true }),
     peek: () => Promise.resolve({ waitMs: 0, scope: null }),
     penalise: () => Promise.resolve(),
     answered: () => Promise.resolve(),
+    usage: () => Promise.resolve([]),
   };
   allegro = under.another({ limiter });
   call = await under.logIn();

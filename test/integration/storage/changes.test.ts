@@ -1,16 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OfferId } from '../../../src/domain/ids.js';
 import {
+  forgetAttempts,
+  recordFailedAttempt,
+  rejectChange,
+  type FailedAttempt,
+} from '../../../src/storage/attempts.js';
+import {
   closeUnsent,
   confirmChanges,
-  forgetAttempts,
   markSending,
   readBatch,
   readChange,
-  recordFailedAttempt,
   recordOperation,
-  rejectChange,
-  type FailedAttempt,
+  unmarkSending,
+  type Sending,
 } from '../../../src/storage/changes.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import type { ChangeStateColumn } from '../../../src/storage/schema.js';
@@ -51,6 +55,10 @@ function confirm({ run, offerId }: OneChange, available = 3): Promise<void> {
   return confirmChanges(db, run, [{ offerId, available, isEndedByStatus: false, traceId: null }]);
 }
 
+function sending(offerIds: readonly OfferId[], target: number): Sending {
+  return { changes: offerIds.map((offerId) => ({ offerId, target })), kind: null, endsByStatus: false };
+}
+
 function aFailure(offerId: OfferId, changes: Partial<FailedAttempt> = {}): FailedAttempt {
   return {
     offerId,
@@ -71,7 +79,7 @@ describe('a change that has its final state keeps it', () => {
     const change = await aChange(state);
     const { run, offerId } = change;
 
-    expect(await markSending(db, run, { offerIds: [offerId], kind: null, target: 9 })).toBe(false);
+    expect(await markSending(db, run, sending([offerId], 9))).toBe(false);
     await confirm(change);
     await closeUnsent(db, run, [offerId], { state: 'unknown', reason: 'x' });
     await recordFailedAttempt(db, run, aFailure(offerId));
@@ -89,16 +97,25 @@ describe('marking as sending', () => {
   test('records what is sent, and when', async () => {
     const change = await aChange();
 
-    expect(await markSending(db, change.run, { offerIds: [change.offerId], kind: 'end', target: 0 })).toBe(true);
+    expect(
+      await markSending(db, change.run, { ...sending([change.offerId], 0), kind: 'end', endsByStatus: true }),
+    ).toBe(true);
 
     const row = await readChange(db, change.run, change.offerId);
-    expect(row).toMatchObject({ state: 'sending', kind: 'end', target: 0, valueSent: 0, reason: null });
+    expect(row).toMatchObject({
+      state: 'sending',
+      kind: 'end',
+      target: 0,
+      valueSent: 0,
+      reason: null,
+      endsByStatus: true,
+    });
     expect(row?.sentAt).toBeInstanceOf(Date);
   });
 
   test('another number after one that may have arrived overtakes it; the same number does not', async () => {
     const change = await aChange();
-    const send = (target: number) => markSending(db, change.run, { offerIds: [change.offerId], kind: null, target });
+    const send = (target: number) => markSending(db, change.run, sending([change.offerId], target));
     await send(3);
     await send(3);
     expect((await readChange(db, change.run, change.offerId))?.reason).toBeNull();
@@ -113,11 +130,11 @@ describe('marking as sending', () => {
     const change = await aChange();
     const marks: boolean[] = [];
     // The newer run opens in one transaction with another connection waiting for the account's row.
-    const older = markSending(db, change.run, { offerIds: [change.offerId], kind: null, target: 3 });
+    const older = markSending(db, change.run, sending([change.offerId], 3));
     const newer = aRunOf(db, change.run.accountId);
     marks.push(await older);
     await newer;
-    marks.push(await markSending(db, change.run, { offerIds: [change.offerId], kind: null, target: 3 }));
+    marks.push(await markSending(db, change.run, sending([change.offerId], 3)));
 
     expect(marks[1]).toBe(false);
     // Either it was marked before the newer run opened, or never.
@@ -159,7 +176,7 @@ describe('attempts', () => {
     if (first === undefined || second === undefined) throw new Error('no changes');
     const [phase] = await planWrites(db, run);
     const batch = phase?.batches[0] ?? 0;
-    await markSending(db, run, { offerIds: [first, second], kind: null, target: 3 });
+    await markSending(db, run, sending([first, second], 3));
     await recordFailedAttempt(db, run, aFailure(first, { next: 'again', errorClass: 'OutcomeUnknown' }));
     await recordFailedAttempt(db, run, aFailure(second));
 
@@ -189,7 +206,7 @@ describe('attempts', () => {
     await recordFailedAttempt(db, change.run, aFailure(change.offerId));
     const next = await aRunOf(db, change.run.accountId);
     await plannedChanges(db, next, [{ kind: 'lower', target: 3 }]);
-    await markSending(db, next, { offerIds: [change.offerId], kind: null, target: 3 });
+    await markSending(db, next, sending([change.offerId], 3));
 
     await confirm({ run: next, offerId: change.offerId });
 

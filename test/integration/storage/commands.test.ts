@@ -7,6 +7,7 @@ import {
   readOpenCommands,
   returnToPlan,
   setCommandState,
+  type CommandOffer,
 } from '../../../src/storage/commands.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { planWrites } from '../../../src/storage/write-plan.js';
@@ -29,6 +30,7 @@ interface Planned {
   readonly run: ARun;
   readonly commandId: CommandId;
   readonly offerIds: readonly OfferId[];
+  readonly offers: readonly CommandOffer[];
 }
 
 async function aCommand(): Promise<Planned> {
@@ -39,7 +41,12 @@ async function aCommand(): Promise<Planned> {
     Array.from({ length: 10 }, () => ({ kind: 'lower', target: 3 })),
   );
   const [phase] = await planWrites(db, run);
-  return { run, offerIds, commandId: toCommandId(phase?.commandIds[0] ?? '') };
+  return {
+    run,
+    offerIds,
+    offers: offerIds.map((offerId) => ({ offerId, target: 3 })),
+    commandId: toCommandId(phase?.commandIds[0] ?? ''),
+  };
 }
 
 async function statesOf({ runId }: ARun): Promise<string[]> {
@@ -48,32 +55,32 @@ async function statesOf({ runId }: ARun): Promise<string[]> {
 }
 
 test('freezing stores the content that is sent and marks its changes, both or neither', async () => {
-  const { run, commandId, offerIds } = await aCommand();
-  const some = offerIds.slice(0, 7);
+  const { run, commandId, offers } = await aCommand();
+  const some = offers.slice(0, 7);
 
-  expect(await freezeCommand(db, run, { commandId, target: 3, offerIds: some })).toBe(true);
+  expect(await freezeCommand(db, run, { commandId, kind: 'quantity', offers: some })).toBe(true);
 
   const command = await readCommand(db, run.accountId, commandId);
-  expect(command).toMatchObject({ state: 'sent', quantity: 3, offerIds: some });
+  expect(command).toMatchObject({ state: 'sent', kind: 'quantity', offers: some });
   expect(command?.sentAt).toBeInstanceOf(Date);
   expect((await statesOf(run)).sort()).toEqual(['planned', 'sending']);
 });
 
 test('an overtaken run freezes nothing', async () => {
-  const { run, commandId, offerIds } = await aCommand();
+  const { run, commandId, offers } = await aCommand();
   await aRunOf(db, run.accountId);
 
-  expect(await freezeCommand(db, run, { commandId, target: 3, offerIds })).toBe(false);
+  expect(await freezeCommand(db, run, { commandId, kind: 'quantity', offers })).toBe(false);
 
   expect(await readCommand(db, run.accountId, commandId)).toMatchObject({ state: 'planned', sentAt: null });
   expect(await statesOf(run)).toEqual(['superseded']);
 });
 
 test('what was sent and has not ended is open: for its own run, and for those after it', async () => {
-  const { run, commandId, offerIds } = await aCommand();
+  const { run, commandId, offers } = await aCommand();
   const own = () => readOpenCommands(db, run.accountId, { thisRun: run.runId });
   expect(await own()).toEqual([]);
-  await freezeCommand(db, run, { commandId, target: 3, offerIds });
+  await freezeCommand(db, run, { commandId, kind: 'quantity', offers });
   expect(await own()).toHaveLength(1);
   await setCommandState(db, commandId, 'accepted');
 
@@ -86,8 +93,8 @@ test('what was sent and has not ended is open: for its own run, and for those af
 });
 
 test('what is sent back is planned anew, without a command, and with the number of now', async () => {
-  const { run, commandId, offerIds } = await aCommand();
-  await freezeCommand(db, run, { commandId, target: 3, offerIds });
+  const { run, commandId, offerIds, offers } = await aCommand();
+  await freezeCommand(db, run, { commandId, kind: 'quantity', offers });
   const [first, second] = offerIds;
   if (first === undefined || second === undefined) throw new Error('no offers');
   await db

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { planWrites } from '../../../src/storage/write-plan.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
@@ -21,8 +21,8 @@ function times<Item>(count: number, item: (index: number) => Item): Item[] {
 }
 
 /** Offers per batch and per command, of every phase in order. */
-async function shapeOf(run: ARun) {
-  const phases = await planWrites(db, run);
+async function shapeOf(run: ARun, options?: Parameters<typeof planWrites>[2]) {
+  const phases = await planWrites(db, run, options);
   return Promise.all(
     phases.map(async ({ kind, batches, commandIds }) => ({
       kind,
@@ -59,22 +59,22 @@ test('danger goes first: endings, lowerings, returns, raises', async () => {
   ]);
 });
 
-test('ten offers of one value share a command, nine go alone', async () => {
-  const nine = await anAccountWithRun(db);
+test('six offers of one value share a command, five go alone: fewer requests', async () => {
+  const five = await anAccountWithRun(db);
   await plannedChanges(
     db,
-    nine,
-    times(9, () => ({ kind: 'lower', target: 3 })),
+    five,
+    times(5, () => ({ kind: 'lower', target: 3 })),
   );
-  expect(await shapeOf(nine)).toEqual([{ kind: 'lower', batches: [9], commands: [] }]);
+  expect(await shapeOf(five)).toEqual([{ kind: 'lower', batches: [5], commands: [] }]);
 
-  const ten = await anAccountWithRun(db);
+  const six = await anAccountWithRun(db);
   await plannedChanges(
     db,
-    ten,
-    times(10, () => ({ kind: 'lower', target: 3 })),
+    six,
+    times(6, () => ({ kind: 'lower', target: 3 })),
   );
-  expect(await shapeOf(ten)).toEqual([{ kind: 'lower', batches: [], commands: [10] }]);
+  expect(await shapeOf(six)).toEqual([{ kind: 'lower', batches: [], commands: [6] }]);
 });
 
 test('a command names 1000 offers at most, a batch 50', async () => {
@@ -84,13 +84,13 @@ test('a command names 1000 offers at most, a batch 50', async () => {
     many,
     times(2_001, () => ({ kind: 'raise', target: 20 })),
   );
-  expect(await shapeOf(many)).toEqual([{ kind: 'raise', batches: [], commands: [1_000, 1_000, 1] }]);
+  expect(await shapeOf(many)).toEqual([{ kind: 'raise', batches: [1], commands: [1_000, 1_000] }]);
 
   const different = await anAccountWithRun(db);
   await plannedChanges(
     db,
     different,
-    times(101, (index) => ({ kind: 'lower', target: 1 + (index % 20) })),
+    times(101, (index) => ({ kind: 'lower', target: 1 + (index % 25) })),
   );
   expect(await shapeOf(different)).toEqual([{ kind: 'lower', batches: [50, 50, 1], commands: [] }]);
 });
@@ -148,6 +148,91 @@ test('what has become 0 goes alone, however many there are', async () => {
   await db.updateTable('offerChanges').set({ target: 0 }).where('runId', '=', run.runId).execute();
 
   expect(await shapeOf(run)).toEqual([{ kind: 'raise', batches: [12], commands: [] }]);
+});
+
+describe('with commands that carry a number for each offer', () => {
+  test('different numbers share them, many of one number have their own, a few are left alone', async () => {
+    const run = await anAccountWithRun(db);
+    await plannedChanges(db, run, [
+      ...times(53, (index) => ({ kind: 'lower' as const, target: 1 + (index % 9) })),
+      ...times(30, () => ({ kind: 'raise' as const, target: 77 })),
+    ]);
+
+    expect(await shapeOf(run, { maxBulkChanges: 25 })).toEqual([
+      { kind: 'lower', batches: [3], commands: [25, 25] },
+      { kind: 'raise', batches: [], commands: [30] },
+    ]);
+    const commands = await db
+      .selectFrom('commands')
+      .select(['kind', 'quantity', 'offerIds', 'quantities'])
+      .where('runId', '=', run.runId)
+      .execute();
+    expect(commands.map(({ kind }) => kind).sort()).toEqual(['bulk', 'bulk', 'quantity']);
+    for (const { kind, offerIds, quantities, quantity } of commands) {
+      expect(quantity).toBe(kind === 'bulk' ? null : 77);
+      const rows = await db
+        .selectFrom('offerChanges')
+        .select(['offerId', 'target', 'route'])
+        .where('runId', '=', run.runId)
+        .where('offerId', 'in', offerIds)
+        .execute();
+      const targets = new Map(rows.map((row) => [row.offerId, row.target]));
+      if (kind === 'bulk') expect(quantities).toEqual(offerIds.map((offerId) => targets.get(offerId)));
+      expect(new Set(rows.map(({ route }) => route))).toEqual(new Set([kind === 'bulk' ? 'bulk' : 'command']));
+    }
+  });
+
+  test('endings, returns and what was refused before never go by them', async () => {
+    const run = await anAccountWithRun(db);
+    await plannedChanges(db, run, [
+      ...times(30, () => ({ kind: 'end' as const, target: 0 })),
+      ...times(30, (index) => ({ kind: 'reactivate' as const, target: 1 + index })),
+      ...times(30, (index) => ({ kind: 'raise' as const, target: 20 + index })),
+    ]);
+    await db
+      .updateTable('offerChanges')
+      .set({ errorClass: 'OfferRejected' })
+      .where('runId', '=', run.runId)
+      .where('kind', '=', 'raise')
+      .execute();
+
+    expect(await shapeOf(run, { maxBulkChanges: 25 })).toEqual([
+      { kind: 'end', batches: [30], commands: [] },
+      { kind: 'reactivate', batches: [30], commands: [] },
+      { kind: 'raise', batches: [30], commands: [] },
+    ]);
+  });
+});
+
+describe('within what the seller’s quotas leave', () => {
+  test('what has one way only comes first, the others take the way that has room', async () => {
+    const run = await anAccountWithRun(db);
+    await plannedChanges(db, run, [
+      ...times(4, (index) => ({ kind: 'lower' as const, target: 1 + index })),
+      ...times(8, () => ({ kind: 'reactivate' as const, target: 5 })),
+    ]);
+
+    const room = { single: 10, command: 100, bulk: 0 };
+
+    // Ten single writes are left, eight of them for the returns.
+    expect(await shapeOf(run, { room })).toEqual([
+      { kind: 'lower', batches: [2], commands: [1, 1] },
+      { kind: 'reactivate', batches: [8], commands: [] },
+    ]);
+  });
+
+  test('the more dangerous takes the room first; what finds none waits where it is cheapest', async () => {
+    const run = await anAccountWithRun(db);
+    await plannedChanges(db, run, [
+      ...times(3, (index) => ({ kind: 'raise' as const, target: 20 + index })),
+      ...times(3, (index) => ({ kind: 'lower' as const, target: 1 + index })),
+    ]);
+
+    expect(await shapeOf(run, { room: { single: 3, command: 2, bulk: 0 } })).toEqual([
+      { kind: 'lower', batches: [3], commands: [] },
+      { kind: 'raise', batches: [1], commands: [1, 1] },
+    ]);
+  });
 });
 
 test('what is held, settled or of another run is not planned', async () => {

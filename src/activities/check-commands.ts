@@ -1,0 +1,233 @@
+import pLimit from 'p-limit';
+import { RETRYABLE_FOR_ONE_OFFER, SyncError, type SyncErrorType } from '../domain/errors.js';
+import type { OfferId, RunId } from '../domain/ids.js';
+import type { Call, CommandReport, CommandTask } from '../domain/marketplace.js';
+import { logSyncError } from '../observability/sync-events.js';
+import { recordFailedAttempt, type FailedAttempt } from '../storage/attempts.js';
+import { closeUnsent, confirmChanges, readCommandChanges, type OfferChange } from '../storage/changes.js';
+import type { Db } from '../storage/database.js';
+import {
+  readOffersLeftByCommands,
+  readOpenCommands,
+  setCommandState,
+  type Command,
+  type OpenCommand,
+} from '../storage/commands.js';
+import { readReport, tellForeignCommand } from './command-calls.js';
+import { withHeartbeat } from './heartbeat.js';
+import { toPermitWait, type PermitWait } from './permit-wait.js';
+import { inRun, type RunScope } from './run-scope.js';
+import type { ActivityServices } from './services.js';
+
+export interface CheckCommandsInput {
+  readonly runId: RunId;
+  /** `this_run`: what it has sent. `earlier_runs`: what they left open. */
+  readonly of: 'this_run' | 'earlier_runs';
+  readonly priority: Call['priority'];
+  /** true: patience is over, what is still at work is left for the next run to settle. */
+  readonly isLastCheck: boolean;
+}
+
+export interface CheckCommandsResult {
+  /** Commands still at work that changes wait for. */
+  readonly open: number;
+  /** Offers whose task failed in a way that is worth another attempt; named until that attempt was made. */
+  readonly retry: readonly OfferId[];
+  /** The rest has to wait this long for a permit; the open ones are then to be asked for again. */
+  readonly wait?: PermitWait;
+}
+
+/** A command that the marketplace does not know this long after it was sent has not arrived. */
+const ARRIVES_WITHIN_MS = 10 * 60_000;
+/** Reports asked for at a time, and for how long before the answers so far are reported: well within the time-out. */
+const REPORTS_AT_ONCE = 5;
+const CHECK_FOR_MS = 120_000;
+
+/** Asks for the reports of open commands and settles the changes of those that are complete. */
+export function createCheckCommands(services: ActivityServices) {
+  return function checkCommands(input: CheckCommandsInput): Promise<CheckCommandsResult> {
+    return withHeartbeat((signal) =>
+      inRun(services, { ...input, signal }, async (scope) => {
+        const { runId, accountId } = scope.run;
+        const isOwn = input.of === 'this_run';
+        const commands = await readOpenCommands(
+          services.db,
+          accountId,
+          isOwn ? { thisRun: runId } : { otherThan: runId },
+        );
+        const checked = await checkAll(services, scope, commands, input);
+        // From the rows, so that what a lost worker has settled is not forgotten.
+        return { ...checked, retry: isOwn ? await readOffersLeftByCommands(services.db, runId) : [] };
+      }),
+    );
+  };
+}
+
+async function checkAll(
+  services: ActivityServices,
+  scope: RunScope,
+  commands: readonly OpenCommand[],
+  input: CheckCommandsInput,
+): Promise<Pick<CheckCommandsResult, 'open' | 'wait'>> {
+  const limit = pLimit(REPORTS_AT_ONCE);
+  const mayWait = input.of === 'this_run' && !input.isLastCheck;
+  const deadline = Date.now() + CHECK_FOR_MS;
+  const failures: unknown[] = [];
+  let open = 0;
+  await Promise.all(
+    commands.map((command) =>
+      limit(async () => {
+        try {
+          scope.call.signal?.throwIfAborted();
+          const isLeft = failures.length > 0 || (mayWait && Date.now() > deadline);
+          const isSettled = !isLeft && (await checkCommand(services, scope, command, input));
+          if (!isSettled && command.isAwaited) open += 1;
+        } catch (error) {
+          failures.push(error);
+          if (command.isAwaited) open += 1;
+        }
+      }),
+    ),
+  );
+  const [failure] = failures;
+  const wait = toPermitWait(failure);
+  if (wait !== undefined) return { open, wait };
+  if (failures.length > 0) throw failure;
+  return { open };
+}
+
+/** @returns false: still at work */
+async function checkCommand(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+  input: CheckCommandsInput,
+): Promise<boolean> {
+  const { db } = services;
+  const report = await readReportIfLegible(services, scope, command);
+  if (report.isComplete) {
+    await settleCommand(services, scope, command, { tasks: report.tasks, isOwn: input.of === 'this_run' });
+    return true;
+  }
+  if (!report.isKnown && hasNotArrived(command)) {
+    await setCommandState(db, command.commandId, 'superseded');
+    await leaveToNextRun(db, command);
+    return true;
+  }
+  if (input.isLastCheck) await leaveToNextRun(db, command);
+  return false;
+}
+
+/** A report that is not understood is one that is not there yet: it must not keep the others from being settled. */
+async function readReportIfLegible(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+): Promise<CommandReport> {
+  try {
+    return await readReport(services, scope, command);
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.type !== 'InvalidAnswer') throw error;
+    services.logger.warn(
+      { event: 'allegro_sync_error', commandId: command.commandId, errorClass: error.type },
+      `the report of a command is not understood: ${error.message}`,
+    );
+    return { isKnown: true, isComplete: false, tasks: [] };
+  }
+}
+
+function hasNotArrived(command: Command): boolean {
+  return command.sentAt !== null && Date.now() - command.sentAt.getTime() > ARRIVES_WITHIN_MS;
+}
+
+async function leaveToNextRun(db: Db, command: Command): Promise<void> {
+  const offerIds = command.offers.map(({ offerId }) => offerId);
+  await closeUnsent(db, command, offerIds, { state: 'unknown', reason: 'command_pending' });
+}
+
+interface Reported {
+  readonly tasks: readonly CommandTask[];
+  /** false: an earlier run's, which is over. */
+  readonly isOwn: boolean;
+}
+
+/** Settles every change of a complete command by its task, all of them or none. */
+async function settleCommand(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+  { tasks, isOwn }: Reported,
+): Promise<void> {
+  const byOffer = new Map(tasks.map((task) => [task.offerId, task]));
+  const isForeign = tasks.length > 0 && !command.offers.some(({ offerId }) => byOffer.has(offerId));
+  if (isForeign) await tellForeignCommand(services, scope, command, 'its report names none of our offers');
+  const failed: { change: OfferChange; task: CommandTask; attempt: FailedAttempt }[] = [];
+  await services.db.transaction().execute(async (trx) => {
+    const targets = new Map(command.offers.map(({ offerId, target }) => [offerId, target]));
+    const changes = await readCommandChanges(trx, command, command.commandId);
+    const stateOf = ({ offerId }: OfferChange): CommandTask['state'] => byOffer.get(offerId)?.state ?? 'new';
+    await confirmChanges(
+      trx,
+      command,
+      changes
+        .filter((change) => stateOf(change) === 'success')
+        .map(({ offerId, valueBefore }) => ({
+          offerId,
+          // An offer ended by its status keeps its number.
+          available: command.kind === 'end' ? valueBefore : (targets.get(offerId) ?? valueBefore),
+          isEndedByStatus: command.kind === 'end',
+          traceId: null,
+        })),
+    );
+    for (const change of changes) {
+      const task = byOffer.get(change.offerId);
+      if (task?.state !== 'fail') continue;
+      const attempt = failedAttempt(command, task, isOwn);
+      failed.push({ change, task, attempt });
+      await recordFailedAttempt(trx, command, attempt);
+    }
+    const unreported = changes.filter((change) => stateOf(change) === 'new').map(({ offerId }) => offerId);
+    await closeUnsent(trx, command, unreported, { state: 'unknown', reason: 'not_in_report' });
+    await setCommandState(trx, command.commandId, 'complete');
+  });
+  for (const one of failed) logFailedTask(services, command, one);
+}
+
+function failedAttempt({ kind }: Command, task: CommandTask, isOwn: boolean): FailedAttempt {
+  const errorClass = task.errorType ?? 'OfferRejected';
+  return {
+    offerId: task.offerId,
+    errorClass,
+    code: task.code,
+    message: task.message ?? 'the command failed for this offer',
+    traceId: null,
+    next: nextAfterTask(kind, errorClass, isOwn),
+    // What an earlier run had sent and nobody was told of is tried, and told, by this run.
+    isQuarantined: isOwn,
+  };
+}
+
+function nextAfterTask(kind: Command['kind'], errorClass: SyncErrorType, isOwn: boolean): FailedAttempt['next'] {
+  if (RETRYABLE_FOR_ONE_OFFER.includes(errorClass)) return 'again';
+  // What a beta refuses is asked once of the call that is not one.
+  return kind === 'bulk' && errorClass === 'OfferRejected' && isOwn ? 'patch' : 'rejected';
+}
+
+/** The request that brought the report was answered well; what it says of this offer is logged as an error of its own. */
+function logFailedTask(
+  { logger }: ActivityServices,
+  { accountId, runId }: Command,
+  { change, task, attempt }: { change: OfferChange; task: CommandTask; attempt: FailedAttempt },
+): void {
+  logSyncError(logger, {
+    operation: 'commandTask',
+    accountId,
+    runId,
+    offerId: change.offerId,
+    sku: change.sku,
+    attempt: change.attempts + 1,
+    errorClass: attempt.errorClass,
+    ...(task.code === null ? {} : { errorCode: task.code }),
+    message: attempt.message,
+  });
+}

@@ -1,0 +1,284 @@
+import type { BulkAnswer } from '../domain/bulk-modification.js';
+import { FINAL_FOR_ONE_OFFER, SyncError } from '../domain/errors.js';
+import type { OfferId, RunId, Sku } from '../domain/ids.js';
+import type { Call } from '../domain/marketplace.js';
+import { publishableQuantity } from '../domain/stock.js';
+import { recordFailedAttempt } from '../storage/attempts.js';
+import { closeUnsent, readCommandChanges } from '../storage/changes.js';
+import {
+  freezeCommand,
+  postponeBulk,
+  readCommand,
+  returnToPlan,
+  setCommandState,
+  thawCommand,
+  type Command,
+  type CommandOffer,
+  type ReturnedChange,
+} from '../storage/commands.js';
+import { readStock } from '../storage/offers.js';
+import { readReport, tellForeignCommand, usableBulk } from './command-calls.js';
+import { withHeartbeat } from './heartbeat.js';
+import { isUnsent } from './not-sent.js';
+import { inRun, type RunScope } from './run-scope.js';
+import type { ActivityServices } from './services.js';
+
+export interface SubmitCommandInput {
+  readonly runId: RunId;
+  readonly commandId: string;
+  readonly priority: Call['priority'];
+}
+
+/** `isSent` false: nothing was left to send. `hasRerouted`: some offers are to be planned again. */
+export interface SubmitCommandResult {
+  readonly isSent: boolean;
+  readonly hasRerouted: boolean;
+}
+
+const ALL_REROUTED: SubmitCommandResult = { isSent: false, hasRerouted: true };
+/** How long the marketplace is not asked again for commands that it has refused to know. */
+const BULK_PAUSE_HOURS = 6;
+
+/**
+ * Sends one command. Its id and content are stored before the first send; a repeated call sends the same again, but
+ * only while the stock still asks for it. Otherwise the offers are planned anew, under an id of their own.
+ */
+export function createSubmitCommand(services: ActivityServices) {
+  return function submitCommand(input: SubmitCommandInput): Promise<SubmitCommandResult> {
+    return withHeartbeat((signal) =>
+      inRun(services, { ...input, signal, isBatch: true }, async (scope) => {
+        const command = await readCommand(services.db, scope.run.accountId, input.commandId);
+        if (command === null || command.state === 'failed' || command.state === 'superseded') return ALL_REROUTED;
+        if (command.state === 'accepted' || command.state === 'complete') return { isSent: true, hasRerouted: false };
+        return command.state === 'sent' ? sendAgain(services, scope, command) : sendFirst(services, scope, command);
+      }),
+    );
+  };
+}
+
+async function sendFirst(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
+  const { db } = services;
+  const { fitting, changed, gone } = await compareWithStock(services, scope, command);
+  await closeUnsent(db, scope.run, gone, { state: 'superseded', reason: 'skipped:unknown_sku' });
+  await returnToPlan(db, scope.run.runId, changed);
+  if (fitting.length === 0 || !(await canBeSent(services, scope, command))) {
+    await returnToPlan(db, scope.run.runId, fitting.map(alone));
+    await setCommandState(db, command.commandId, 'superseded');
+    return { isSent: false, hasRerouted: changed.length + fitting.length > 0 };
+  }
+  const frozen = { ...command, offers: fitting };
+  const isOurs = await freezeCommand(db, scope.run, frozen);
+  if (!isOurs) throw new SyncError('Superseded', `run ${scope.run.runId}: a newer run owns the account`);
+  return send(services, scope, frozen, { isFirst: true, hasRerouted: changed.length > 0 });
+}
+
+async function sendAgain(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
+  const { fitting, changed, gone } = await compareWithStock(services, scope, command);
+  if (changed.length === 0 && gone.length === 0 && (await canBeSent(services, scope, command))) {
+    return send(services, scope, command, { isFirst: false, hasRerouted: false });
+  }
+  // It may have arrived: it stays open to be asked for, and what the stock asks for now goes out on its own.
+  const again = command.kind === 'bulk' ? alone : byCommand;
+  await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again)]);
+  return ALL_REROUTED;
+}
+
+function alone(offer: CommandOffer): ReturnedChange {
+  return { ...offer, route: 'patch' };
+}
+
+function byCommand(offer: CommandOffer): ReturnedChange {
+  return { ...offer, route: 'command' };
+}
+
+/** Commands with a value for each offer may have been switched off, or found missing, since this one was planned. */
+async function canBeSent(services: ActivityServices, { run }: RunScope, { kind }: Command): Promise<boolean> {
+  return kind !== 'bulk' || (await usableBulk(services, run.accountId)) !== null;
+}
+
+/** Which offers of the command still need its value. */
+async function compareWithStock(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+): Promise<{ fitting: CommandOffer[]; changed: ReturnedChange[]; gone: OfferId[] }> {
+  const changes = (await readCommandChanges(services.db, scope.run, command.commandId)).filter(
+    (change) => change.state === 'planned' || change.state === 'sending',
+  );
+  const stock = await readStock(services.db, [...new Set<Sku>(changes.map((change) => change.sku))]);
+  const carried = new Map(command.offers.map((offer) => [offer.offerId, offer.target]));
+  const fitting: CommandOffer[] = [];
+  const changed: ReturnedChange[] = [];
+  const gone: OfferId[] = [];
+  for (const { offerId, sku, sold } of changes) {
+    const level = stock.get(sku);
+    const target = level === undefined ? null : publishableQuantity(level, scope.account, sold);
+    const value = carried.get(offerId);
+    if (target === null) gone.push(offerId);
+    else if (value !== undefined && (target === value || isKeptAtOne(scope, value, target)))
+      fitting.push({ offerId, target: value });
+    else changed.push({ offerId, target, route: 'patch' });
+  }
+  return { fitting, changed, gone };
+}
+
+function isKeptAtOne(scope: RunScope, value: number, target: number): boolean {
+  return target === 0 && value === 1 && scope.account.atZero === 'one';
+}
+
+interface Sending {
+  /** false: it was sent before, and may have arrived. */
+  readonly isFirst: boolean;
+  readonly hasRerouted: boolean;
+}
+
+async function send(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+  { isFirst, hasRerouted }: Sending,
+): Promise<SubmitCommandResult> {
+  const { db } = services;
+  const { commandId } = command;
+  const answer = await submit(services, scope, command, isFirst);
+  switch (answer.kind) {
+    case 'accepted':
+      await setCommandState(db, commandId, 'accepted');
+      return { isSent: true, hasRerouted };
+    case 'already_used':
+      return (await isReportForeign(services, scope, command))
+        ? refuseForeign(services, scope, command, 'its report names other offers')
+        : { isSent: true, hasRerouted };
+    case 'not_available':
+      if (isFirst) await thawCommand(db, scope.run, command);
+      await postponeBulk(db, scope.run.accountId, BULK_PAUSE_HOURS);
+      await returnToPlan(db, scope.run.runId, command.offers.map(alone));
+      await setCommandState(db, commandId, 'superseded', { errorClass: 'NotAvailable', message: answer.kind });
+      services.logger.warn(
+        { event: 'allegro_sync_bulk_not_available', accountId: scope.run.accountId, runId: scope.run.runId },
+        `the marketplace has no commands with a number for each offer; it is asked again in ${BULK_PAUSE_HOURS} h`,
+      );
+      return ALL_REROUTED;
+    case 'refused':
+      if (answer.error.facts.status === 409)
+        return refuseForeign(services, scope, command, 'registered with different content');
+      // A beta that refuses what it should take is left alone for a while, for what does the same.
+      if (command.kind === 'bulk') await postponeBulk(db, scope.run.accountId, BULK_PAUSE_HOURS);
+      return sendBack(services, scope, command, answer.error);
+  }
+}
+
+/** The answer of the marketplace; of an error only what says that the command as such was refused. */
+async function submit(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+  isFirst: boolean,
+): Promise<BulkAnswer | { readonly kind: 'refused'; readonly error: SyncError }> {
+  try {
+    return await callMarketplace(services, scope, command);
+  } catch (error) {
+    if (isUnsent(error, scope.call.signal)) {
+      if (isFirst) await thawCommand(services.db, scope.run, command);
+      throw error;
+    }
+    if (!(error instanceof SyncError) || !FINAL_FOR_ONE_OFFER.includes(error.type)) throw error;
+    return { kind: 'refused', error };
+  }
+}
+
+async function callMarketplace(
+  { marketplace }: ActivityServices,
+  { call }: RunScope,
+  { commandId, kind, offers }: Command,
+): Promise<BulkAnswer> {
+  const offerIds = offers.map(({ offerId }) => offerId);
+  switch (kind) {
+    case 'quantity':
+      return marketplace.submitQuantityCommand(call, { commandId, quantity: offers[0]?.target ?? 0, offerIds });
+    case 'end':
+      return marketplace.submitEndCommand(call, { commandId, offerIds });
+    case 'bulk': {
+      if (marketplace.bulk === null) return { kind: 'not_available' };
+      const changes = offers.map(({ offerId, target }) => ({ offerId, quantity: target }));
+      return marketplace.bulk.submit(call, { commandId, changes });
+    }
+  }
+}
+
+/** "Already used" is ours only if the report names our offers; until it is there, the command stays open. */
+async function isReportForeign(services: ActivityServices, scope: RunScope, command: Command): Promise<boolean> {
+  const report = await readReport(services, scope, command);
+  const known = new Set(report.tasks.map((task) => task.offerId));
+  return report.isComplete && command.offers.some(({ offerId }) => !known.has(offerId));
+}
+
+async function refuseForeign(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+  how: string,
+): Promise<SubmitCommandResult> {
+  await tellForeignCommand(services, scope, command, how);
+  const message = `command ${command.commandId} is in use with other content: this is a bug`;
+  return sendBack(services, scope, command, new SyncError('InvalidAnswer', message));
+}
+
+/** The command as such was refused: each offer is asked alone, so that one bad offer does not stop the others. */
+async function sendBack(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+  error: SyncError,
+): Promise<SubmitCommandResult> {
+  await services.db.transaction().execute(async (trx) => {
+    await setCommandState(trx, command.commandId, 'failed', { errorClass: error.type, message: error.message });
+    for (const change of await readCommandChanges(trx, scope.run, command.commandId)) {
+      // An offer that a single write has refused already is not sent back and forth; an ending had no way after this.
+      const isFinal = change.errorClass === 'OfferRejected' || command.kind === 'end';
+      await recordFailedAttempt(trx, scope.run, {
+        offerId: change.offerId,
+        errorClass: error.type,
+        code: error.facts.code ?? null,
+        message: error.message,
+        traceId: error.facts.traceId ?? null,
+        next: isFinal ? 'rejected' : 'patch',
+        isQuarantined: isFinal,
+      });
+    }
+  });
+  return ALL_REROUTED;
+}
+
+export interface GiveUpCommandInput {
+  readonly runId: RunId;
+  readonly commandId: string;
+  readonly message: string;
+}
+
+/**
+ * Ends the waiting for a command that had no clear answer at any of its attempts: its offers are asked alone, with the
+ * same numbers. It stays open to be asked for, since it may have arrived. Offers that it was to end have no other way.
+ */
+export function createGiveUpCommand(services: ActivityServices) {
+  return function giveUpCommand(input: GiveUpCommandInput): Promise<void> {
+    return inRun(services, { ...input, priority: 'scheduled' }, async ({ run }) => {
+      await services.db.transaction().execute(async (trx) => {
+        const command = await readCommand(trx, run.accountId, input.commandId);
+        if (command === null || (command.state !== 'sent' && command.state !== 'planned')) return;
+        if (command.state === 'planned') await setCommandState(trx, command.commandId, 'superseded');
+        for (const { offerId } of await readCommandChanges(trx, run, command.commandId)) {
+          await recordFailedAttempt(trx, run, {
+            offerId,
+            errorClass: 'OutcomeUnknown',
+            code: null,
+            message: input.message,
+            traceId: null,
+            next: command.kind === 'end' ? 'rejected' : 'patch',
+            isQuarantined: false,
+          });
+        }
+      });
+    });
+  };
+}
