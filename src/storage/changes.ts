@@ -105,7 +105,7 @@ export async function readChange(db: Db, run: Run, offerId: OfferId): Promise<Of
 }
 
 export async function readCommandChanges(db: Db, run: Run, commandId: string): Promise<OfferChange[]> {
-  const rows = await changesOf(db, run).where('c.commandId', '=', commandId).execute();
+  const rows = await changesOf(db, run).where('c.commandId', '=', commandId).orderBy('c.offerId').execute();
   return rows.map((row) => toChange(run, row));
 }
 

@@ -81,13 +81,16 @@ export async function readOpenCommands(
   const rows = await db
     .selectFrom('commands')
     .select(COLUMNS)
-    .select(({ exists, selectFrom }) =>
-      exists(
-        selectFrom('offerChanges as c')
-          .select('c.offerId')
-          .whereRef('c.commandId', '=', 'commands.id')
-          .where('c.state', 'in', ['sending', 'unknown']),
-      ).as('isAwaited'),
+    .select((eb) =>
+      eb
+        .exists(
+          eb
+            .selectFrom('offerChanges as c')
+            .select('c.offerId')
+            .whereRef('c.commandId', '=', 'commands.id')
+            .where('c.state', 'in', ['sending', 'unknown']),
+        )
+        .as('isAwaited'),
     )
     .where('accountId', '=', accountId)
     .where('state', 'in', ['sent', 'accepted'])

@@ -142,6 +142,38 @@ describe('marking as sending', () => {
   });
 });
 
+describe('taking the mark back', () => {
+  test('a change that did not leave is as if it had never been sent; one that has ended stays', async () => {
+    const change = await aChange();
+    await markSending(db, change.run, { ...sending([change.offerId], 0), kind: 'end', endsByStatus: true });
+    await unmarkSending(db, change.run, [change.offerId]);
+    expect(await readChange(db, change.run, change.offerId)).toMatchObject({
+      state: 'planned',
+      valueSent: null,
+      sentAt: null,
+      endsByStatus: false,
+    });
+
+    const ended = await aChange('confirmed');
+    await unmarkSending(db, ended.run, [ended.offerId]);
+    expect(await stateOf(ended)).toBe('confirmed');
+  });
+
+  test('of several changes all are marked or none', async () => {
+    const run = await anAccountWithRun(db);
+    const [first, second] = await plannedChanges(db, run, [
+      { kind: 'lower', target: 3 },
+      { kind: 'lower', target: 4 },
+    ]);
+    if (first === undefined || second === undefined) throw new Error('no changes');
+    await closeUnsent(db, run, [second], { state: 'in_sync', reason: 'x' });
+
+    expect(await markSending(db, run, sending([first, second], 3))).toBe(false);
+
+    expect(await stateOf({ run, offerId: first })).toBe('planned');
+  });
+});
+
 describe('attempts', () => {
   test('a refusal to be tried again is counted and stays sending', async () => {
     const change = await aChange('sending');
