@@ -38,8 +38,17 @@ const SELLER_RESOURCES: Partial<Record<RouteName, SellerResource>> = {
 
 /** Answers a request by the rules of Allegro's API: route, user agent, token, media types, scope, limits, then the resource. */
 export function answerApi(simulation: Simulation, request: ApiRequest): Answer {
-  const { route, entry } = request;
+  const { route } = request;
   if (!route) return unknownRoute(simulation, request);
+  const answer = answerKnown(simulation, request, route);
+  // By the document, errors of this resource alone are of the plain type.
+  return route.name === 'listOfferEvents' && answer.status >= 400
+    ? { ...answer, contentType: 'application/json' }
+    : answer;
+}
+
+function answerKnown(simulation: Simulation, request: ApiRequest, route: MatchedRoute): Answer {
+  const { entry } = request;
   if (simulation.settings.rejectBadUserAgent && !entry.userAgentOk) {
     return errorAnswer(403, 'InvalidUserAgentException', 'The User-Agent header does not have the required format');
   }

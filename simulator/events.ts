@@ -128,9 +128,7 @@ export class EventFeeds {
 
   answerOfferEvents(sellerId: string, parameters: URLSearchParams, bend: FeedBend): Answer {
     const asked = parseFeedQuery(parameters, OFFER_EVENT_TYPES, decodeOfferEventId);
-    if ('invalid' in asked) {
-      return { ...errorAnswer(400, 'VALIDATION_ERROR', asked.invalid), contentType: 'application/json' };
-    }
+    if ('invalid' in asked) return errorAnswer(400, 'VALIDATION_ERROR', asked.invalid);
     const events = bent(select(this.#offerEvents.get(sellerId), this.#told(DAY_MS), asked), bend, asked.limit);
     return jsonAnswer(200, { offerEvents: events.map(({ json }) => json) });
   }

@@ -118,7 +118,7 @@ function readBody(request: IncomingMessage, use: (body: string) => void): void {
 
 function headersOf(answer: Answer, trace: string | undefined, length: number): Record<string, string | number> {
   return {
-    'Content-Type': answer.contentType ?? PUBLIC_MEDIA_TYPE,
+    ...(length === 0 ? {} : { 'Content-Type': answer.contentType ?? PUBLIC_MEDIA_TYPE }),
     'Content-Length': length,
     ...(trace === undefined ? {} : { 'trace-id': trace }),
     ...answer.headers,

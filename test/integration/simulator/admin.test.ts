@@ -97,6 +97,8 @@ describe('event feeds', () => {
     expect((await read('limit=1')).body).toMatchObject({ offerEvents: [{ id: eventIds[0] }] });
     const wrong = await read('limit=0');
     expect([wrong.status, wrong.headers.get('content-type')]).toEqual([400, 'application/json']);
+    const expired = await scene.send('GET', '/sale/offer-events', { token: 'none' });
+    expect([expired.status, expired.headers.get('content-type')]).toEqual([401, 'application/json']);
   });
 
   it('of orders start from the newest event and refuse wrong parameters with 422', async () => {

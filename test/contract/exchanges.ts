@@ -1,0 +1,65 @@
+/** All requests of the full flow with the answers that they get in it. Nothing else may be asked, and none of it left out. */
+export const EXCHANGES = [
+  'GET /me 200',
+  'GET /me 401',
+  'GET /sale/offers 200',
+  'GET /sale/offers 403',
+  'GET /sale/product-offers/{offerId} 200',
+  'GET /sale/product-offers/{offerId} 401',
+  'GET /sale/product-offers/{offerId} 403',
+  'GET /sale/product-offers/{offerId} 404',
+  'GET /sale/product-offers/{offerId}/parts 200',
+  'GET /sale/product-offers/{offerId}/parts 401',
+  'GET /sale/product-offers/{offerId}/parts 403',
+  'GET /sale/product-offers/{offerId}/parts 404',
+  'PATCH /sale/product-offers/{offerId} 200',
+  'PATCH /sale/product-offers/{offerId} 202',
+  'PATCH /sale/product-offers/{offerId} 401',
+  'PATCH /sale/product-offers/{offerId} 403',
+  'PATCH /sale/product-offers/{offerId} 404',
+  'PATCH /sale/product-offers/{offerId} 409',
+  'PATCH /sale/product-offers/{offerId} 422',
+  'GET /sale/product-offers/{offerId}/operations/{operationId} 202',
+  'GET /sale/product-offers/{offerId}/operations/{operationId} 303',
+  'GET /sale/product-offers/{offerId}/operations/{operationId} 422',
+  'PUT /sale/offer-quantity-change-commands/{commandId} 201',
+  'PUT /sale/offer-quantity-change-commands/{commandId} 409',
+  'GET /sale/offer-quantity-change-commands/{commandId} 200',
+  'GET /sale/offer-quantity-change-commands/{commandId} 404',
+  'GET /sale/offer-quantity-change-commands/{commandId}/tasks 200',
+  'PUT /sale/offer-publication-commands/{commandId} 201',
+  'PUT /sale/offer-publication-commands/{commandId} 409',
+  'GET /sale/offer-publication-commands/{commandId} 200',
+  'GET /sale/offer-publication-commands/{commandId} 404',
+  'GET /sale/offer-publication-commands/{commandId}/tasks 200',
+  'POST /sale/offer-bulk-modification-commands 201',
+  'POST /sale/offer-bulk-modification-commands 409',
+  'GET /sale/offer-bulk-modification-commands/{commandId} 200',
+  'GET /sale/offer-bulk-modification-commands/{commandId} 404',
+  'GET /sale/offer-bulk-modification-commands/{commandId}/tasks 200',
+  'GET /sale/offer-events 200',
+  'GET /sale/offer-events 401',
+  'GET /order/events 200',
+  'GET /order/event-stats 200',
+];
+
+/**
+ * Where Allegro's answers are not what its document says, and the simulator follows Allegro: route, status, field. Every place
+ * has to occur in the flow, so that none stays here that is no longer so.
+ */
+export const KNOWN_DIFFERENCES = {
+  'the listing has nulls, as the tutorial on offers shows them': [
+    'GET /sale/offers 200 response body.offers.*.additionalServices',
+    'GET /sale/offers 200 response body.offers.*.external',
+    'GET /sale/offers 200 response body.offers.*.publication.endedAt',
+    'GET /sale/offers 200 response body.offers.*.publication.startingAt',
+    'GET /sale/offers 200 response body.offers.*.saleInfo.currentPrice',
+    'GET /sale/offers 200 response body.offers.*.sellingMode.minimalPrice',
+  ],
+  'a 401 is OAuth’s everywhere, where these two declare the shape of other errors': [
+    'GET /sale/product-offers/{offerId} 401 response body.error',
+    'GET /sale/product-offers/{offerId} 401 response body.error_description',
+    'GET /sale/product-offers/{offerId}/parts 401 response body.error',
+    'GET /sale/product-offers/{offerId}/parts 401 response body.error_description',
+  ],
+};
