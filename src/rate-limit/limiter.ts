@@ -59,7 +59,7 @@ const OUTSTANDING_PER_PARTY = 2;
 const MOST_FOR_PARTIES = 32;
 /** … and more only while they lie near, so that whoever is urgent need not queue behind permits already taken. */
 const MAX_OUTSTANDING = 64;
-/** Unanswered ones: how near their permits will lie is not known yet. */
+/** Unanswered ones, whose permits may lie anywhere: one where the last one lay far ahead, several where it lay near. */
 const MAX_ASKING = 8;
 
 /** How soon every process notices lost state, and how often it tells who waits: well within the pause. */
@@ -88,6 +88,7 @@ class SharedRateLimiter implements RateLimiter {
   private asking = 0;
   private pumpIsDue = false;
   private horizonMs = 0;
+  private newestWaitMs = 0;
   private wakeUp: NodeJS.Timeout | undefined;
   private wakesAtMs = Infinity;
 
@@ -212,7 +213,8 @@ class SharedRateLimiter implements RateLimiter {
   private mayAsk(now: number): boolean {
     const fair = Math.min(MOST_FOR_PARTIES, this.line.parties * OUTSTANDING_PER_PARTY);
     if (this.outstanding < fair) return true;
-    return this.outstanding < MAX_OUTSTANDING && this.asking < MAX_ASKING && this.horizonMs < now + LOOK_AHEAD_MS;
+    const asking = this.newestWaitMs < LOOK_AHEAD_MS / 2 ? MAX_ASKING : 1;
+    return this.outstanding < MAX_OUTSTANDING && this.asking < asking && this.horizonMs < now + LOOK_AHEAD_MS;
   }
 
   private async serve(waiter: Waiter): Promise<void> {
@@ -234,6 +236,7 @@ class SharedRateLimiter implements RateLimiter {
     const expiresMs = askedMs + (waitUs - third) / 1000 + PERMIT_LIFE_MS;
     this.spent.record(quotas, sendMs);
     this.horizonMs = Math.max(this.horizonMs, sendMs);
+    this.newestWaitMs = waitUs / 1000;
     this.pumpSoon();
     const isFresh = (): boolean => performance.now() < expiresMs && !this.closed.isBlocked(quotas);
     await sleepUntil(sendMs);

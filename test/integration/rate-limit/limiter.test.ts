@@ -131,10 +131,10 @@ describe('acquire', () => {
     const limiter = aLimiter();
     await grantOf(limiter, [app]);
     const patient = { maxInlineWaitMs: 30_000 };
-    const grants = [grantOf(limiter, [app], patient), grantOf(limiter, [app], patient)];
+    const freshOnes = [1, 2].map(async () => (await grantOf(limiter, [app], patient)).isFresh());
     await until(async () => (await limiter.usage([app]))[0]?.usedInWindow === 3);
     stallFor(1500);
-    for (const grant of await Promise.all(grants)) expect(grant.isFresh()).toBe(true);
+    expect(await Promise.all(freshOnes)).toEqual([true, true]);
     expect(events).toContainEqual({ kind: 'permit_dropped', reason: 'late' });
     expect((await limiter.usage([app]))[0]?.usedInWindow).toBeGreaterThan(3);
   });
@@ -200,6 +200,29 @@ describe('the order within a process', () => {
     // Turns of four accounts: the small ones' second requests are among the first eight. What a stalled process drops
     // is taken anew in the same order, behind the permits in hand: two for each account that waits.
     expect(lastSmall).toBeLessThan(4 * 2 + 4 * 2);
+  });
+});
+
+describe('the order among processes', () => {
+  it('gives small accounts half of the rate while three other processes work on a big one', async () => {
+    const fast: Quota = { ...app, limit: 3100 };
+    const sent = { big: 0, small: 0 };
+    let isOver = false;
+    async function work(limiter: RateLimiter, party: string, size: keyof typeof sent): Promise<void> {
+      while (!isOver) if ((await limiter.acquire([fast], { party })).kind === 'granted') sent[size] += 1;
+    }
+    const lanes = Array.from({ length: 12 });
+    const big = [aLimiter(), aLimiter(), aLimiter()].flatMap((limiter) => lanes.map(() => work(limiter, 'big', 'big')));
+    await until(() => sent.big >= 50);
+    const before = sent.big;
+    const limiter = aLimiter();
+    const small = Array.from({ length: 9 }, (_, n) => lanes.map(() => work(limiter, `small ${n}`, 'small')));
+    await until(() => sent.small >= 200, 60_000);
+    isOver = true;
+    const ofBig = sent.big - before;
+    await Promise.all([...big, ...small.flat()]);
+    // Equal shares of the four processes would be 600; the first permits of the small ones stand behind those in hand.
+    expect(ofBig).toBeLessThanOrEqual(200 + 3 * 12);
   });
 });
 

@@ -131,28 +131,6 @@ describe('several processes with clocks that are minutes apart', () => {
   });
 });
 
-describe('small accounts in a process of their own', () => {
-  it('get through as if alone twice over, while three processes send for a big one', async () => {
-    const [clientId, small] = [randomUUID(), Array.from({ length: 9 }, (_, index) => `small-${index}`)];
-    startSenders(3, clientId);
-    await untilArrived(60);
-    const before = arrivals.length;
-    senders.push(startSender(clientId, { accounts: small }));
-    // Counted in permits, which take the same time on any machine: the first of the small ones to the last.
-    const soMany = (count: number): boolean => small.every((account) => (arrivedOf.get(account) ?? 0) >= count);
-    await until(
-      () => small.some((account) => arrivedOf.has(account)),
-      () => 'no small account got a permit',
-    );
-    const [started, EACH] = [arrivals.length, 12];
-    await until(
-      () => soMany(EACH),
-      () => `${JSON.stringify([...arrivedOf])} since ${before}`,
-    );
-    expect(arrivals.length - started).toBeLessThan(2 * small.length * EACH + 60);
-  });
-});
-
 describe('a server whose limit is lower than we believe, and whose blocks grow with each request sent into them', () => {
   it('is not sent into the block, and answers in the end', async () => {
     const accepted: Arrival[] = [];
