@@ -1,38 +1,47 @@
-import { guardEndings } from '../domain/guards.js';
+import type { ChangeKind } from '../domain/decision.js';
+import { judgeRun, type GuardVerdict } from '../domain/guards.js';
 import type { RunId } from '../domain/ids.js';
-import { countActiveOffers, recordGuard } from '../storage/runs.js';
 import {
-  countPlannedEndings,
-  holdEndings,
-  planWrites as planWriteRows,
-  type WritePhase,
-} from '../storage/write-plan.js';
+  countPlannedChanges,
+  countStock,
+  holdChanges,
+  readGuardMeasure,
+  readStockBefore,
+} from '../storage/guarded-changes.js';
+import { recordGuard } from '../storage/runs.js';
+import { planWrites as planWriteRows, type WritePhase } from '../storage/write-plan.js';
 import { usableBulk } from './command-calls.js';
 import { inRun } from './run-scope.js';
 import type { ActivityServices } from './services.js';
 
 export interface CheckGuardsResult {
-  /** Endings held back until a person approves them. */
+  /** Changes held back until a person approves them. */
   readonly held: number;
-  readonly allowedEndings: number;
+  /** Offers that may be ended, and as many that may be raised or brought back. */
+  readonly allowedOffers: number;
 }
 
-/** Holds back the endings of a run that would close too much of the shop at once. */
+/** Holds back what would close too much of the shop at once, or put too much on sale. */
 export function createCheckGuards(services: ActivityServices) {
   return function checkGuards(input: { readonly runId: RunId }): Promise<CheckGuardsResult> {
     return inRun(services, { ...input, priority: 'scheduled' }, async ({ run }) => {
       const { db, sync } = services;
-      const endings = await countPlannedEndings(db, run);
-      const guard = guardEndings({
-        plannedEndings: endings.unapproved,
-        activeOffers: await countActiveOffers(db, run.runId, run.accountId),
-        maxEndedPercent: sync.guardMaxEndedPercent,
+      const verdict = judgeRun({
+        measure: await readGuardMeasure(db, run, sync.guardMaxEndedPercent),
+        planned: await countPlannedChanges(db, run),
+        stock: await countStock(db),
+        stockBefore: await readStockBefore(db, run.accountId),
       });
-      await recordGuard(db, run.runId, guard);
-      const held = guard.isHeld ? await holdEndings(db, run) : 0;
-      return { held, allowedEndings: guard.allowedEndings };
+      await recordGuard(db, run.runId, verdict);
+      return { held: await holdChanges(db, run, heldKinds(verdict)), allowedOffers: verdict.allowedOffers };
     });
   };
+}
+
+function heldKinds({ reasons }: GuardVerdict): ChangeKind[] {
+  const holdsEndings = reasons.includes('endings') || reasons.includes('stock_fell');
+  const holdsRises = reasons.includes('rises') || reasons.includes('pieces');
+  return [...(holdsEndings ? (['end'] as const) : []), ...(holdsRises ? (['reactivate', 'raise'] as const) : [])];
 }
 
 export interface PlanWritesResult {

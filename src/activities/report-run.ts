@@ -6,7 +6,10 @@ import {
   type AccountName,
   type Problem,
 } from '../notifications/tell.js';
+import { CHANGED_MEANWHILE, describeVerdict } from '../domain/guards.js';
 import type { Db } from '../storage/database.js';
+import { hasUsedApprovals } from '../storage/guarded-changes.js';
+import { readHeldReasons, resolveIncidents } from '../storage/incidents.js';
 import {
   countVanishedStock,
   readOpenAccountClasses,
@@ -135,20 +138,23 @@ function toFailure(change: RejectedChange) {
   };
 }
 
-/** true: the guard holds something back, or this run has not seen enough to tell. */
+/** true: the guards hold something back, or this run has not seen enough to tell. */
 async function reportHeld(trx: Db, reported: ReportedRun, run: OpenRun): Promise<boolean> {
   const { account, result } = reported;
   const heldCount = result.held.guard ?? 0;
   if (heldCount === 0) return !sawAll(reported, run);
   const guard = await readGuard(trx, run.runId);
+  const reasons = guard?.reasons ?? [];
+  const told = await readHeldReasons(trx, account.accountId);
+  // What is held once a person has let the rest through, or for another reason, is news: the incident begins anew.
+  const isNews = reasons.some((reason) => !told.includes(reason)) || (await hasUsedApprovals(trx, run));
+  if (isNews) await resolveIncidents(trx, { accountId: account.accountId, classes: [HELD], offerIds: null });
   await tellHeld(trx, {
     ...account,
     runId: run.runId,
     heldCount,
-    details:
-      guard === null
-        ? `${heldCount} endings are held back`
-        : `would end ${guard.plannedEndings} of ${guard.activeOffers} active offers; ${guard.allowedEndings} are allowed`,
+    details: guard === null ? CHANGED_MEANWHILE : describeVerdict(guard),
+    reasons: [...new Set([...(isNews ? [] : told), ...reasons])],
     at: new Date(),
   });
   return true;

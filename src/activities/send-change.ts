@@ -14,7 +14,6 @@ import {
   SyncError,
   type SyncErrorType,
 } from '../domain/errors.js';
-import { guardEndings } from '../domain/guards.js';
 import type { Call, Marketplace, OfferDetails, OfferWrite, WriteAnswer } from '../domain/marketplace.js';
 import type { StockLevel } from '../domain/stock.js';
 import { recordFailedAttempt, type FailedAttempt } from '../storage/attempts.js';
@@ -28,8 +27,7 @@ import {
   type OfferChange,
 } from '../storage/changes.js';
 import { readDatabaseTime, readStock } from '../storage/offers.js';
-import { countActiveOffers } from '../storage/runs.js';
-import { claimEnding } from '../storage/write-plan.js';
+import { mayBecome } from './claim-change.js';
 import { isUnsent } from './not-sent.js';
 import type { RunScope } from './run-scope.js';
 import { stockMaxAgeMs, type ActivityServices } from './services.js';
@@ -274,7 +272,7 @@ async function toPlan(
   republish: boolean,
 ): Promise<AttemptPlan | null> {
   const { db } = services;
-  const close = async (state: 'in_sync' | 'superseded' | 'held', reason: string): Promise<null> => {
+  const close = async (state: 'in_sync' | 'superseded' | 'held' | 'unknown', reason: string): Promise<null> => {
     await closeUnsent(db, scope.run, [change.offerId], { state, reason });
     return null;
   };
@@ -282,21 +280,11 @@ async function toPlan(
   if (decision.kind === 'held') return close('held', decision.reason);
   if (decision.kind !== 'change') return close('in_sync', 'became_unnecessary');
   const { change: kind, target } = decision;
-  if (kind === 'end' && change.kind !== 'end' && !(await mayEndToo(services, scope, change)))
-    return close('held', 'guard');
+  // What may have arrived is not held: the next run reads what became of it.
+  if (!(await mayBecome(services, scope, change, { kind, target })))
+    return close(change.valueSent === null ? 'held' : 'unknown', 'guard');
   const write = toWrite(kind, target, republish);
   return { kind, target, write, endsByStatus: write.kind === 'end' };
-}
-
-/** The stock fell to 0 after the guard had looked: the guard's allowance holds for such endings too. */
-async function mayEndToo({ db, sync }: ActivityServices, { run }: RunScope, change: OfferChange): Promise<boolean> {
-  const activeOffers = await countActiveOffers(db, run.runId, run.accountId);
-  const { allowedEndings } = guardEndings({
-    plannedEndings: 0,
-    activeOffers,
-    maxEndedPercent: sync.guardMaxEndedPercent,
-  });
-  return claimEnding(db, run, { offerId: change.offerId, allowedEndings });
 }
 
 function toWrite(kind: ChangeKind, target: number, republish: boolean): OfferWrite {

@@ -17,6 +17,7 @@ import {
   type ReturnedChange,
 } from '../storage/commands.js';
 import { readStock } from '../storage/offers.js';
+import { mayBecome } from './claim-change.js';
 import { readReport, tellForeignCommand, usableBulk } from './command-calls.js';
 import { withHeartbeat } from './heartbeat.js';
 import { isUnsent } from './not-sent.js';
@@ -58,8 +59,9 @@ export function createSubmitCommand(services: ActivityServices) {
 
 async function sendFirst(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
   const { db } = services;
-  const { fitting, changed, gone } = await compareWithStock(services, scope, command);
+  const { fitting, changed, gone, held } = await compareWithStock(services, scope, command);
   await closeUnsent(db, scope.run, gone, { state: 'superseded', reason: 'skipped:unknown_sku' });
+  await closeUnsent(db, scope.run, held, { state: 'held', reason: 'guard' });
   await returnToPlan(db, scope.run.runId, changed);
   if (fitting.length === 0 || !(await canBeSent(services, scope, command))) {
     await returnToPlan(db, scope.run.runId, fitting.map(alone));
@@ -73,12 +75,13 @@ async function sendFirst(services: ActivityServices, scope: RunScope, command: C
 }
 
 async function sendAgain(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
-  const { fitting, changed, gone } = await compareWithStock(services, scope, command);
-  if (changed.length === 0 && gone.length === 0 && (await canBeSent(services, scope, command))) {
+  const { fitting, changed, gone, held } = await compareWithStock(services, scope, command);
+  if (changed.length + gone.length + held.length === 0 && (await canBeSent(services, scope, command))) {
     return send(services, scope, command, { isFirst: false, hasRerouted: false });
   }
   // It may have arrived: it stays open to be asked for, and what the stock asks for now goes out on its own.
   const again = command.kind === 'bulk' ? alone : byCommand;
+  await closeUnsent(services.db, scope.run, held, { state: 'unknown', reason: 'guard' });
   await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again)]);
   return ALL_REROUTED;
 }
@@ -101,7 +104,13 @@ async function compareWithStock(
   services: ActivityServices,
   scope: RunScope,
   command: Command,
-): Promise<{ fitting: CommandOffer[]; changed: ReturnedChange[]; gone: OfferId[] }> {
+): Promise<{
+  fitting: CommandOffer[];
+  changed: ReturnedChange[];
+  gone: OfferId[];
+  /** More of them would be raised, or higher, than the guards allow. */
+  held: OfferId[];
+}> {
   const changes = (await readCommandChanges(services.db, scope.run, command.commandId)).filter(
     (change) => change.state === 'planned' || change.state === 'sending',
   );
@@ -110,16 +119,20 @@ async function compareWithStock(
   const fitting: CommandOffer[] = [];
   const changed: ReturnedChange[] = [];
   const gone: OfferId[] = [];
-  for (const { offerId, sku, sold } of changes) {
+  const held: OfferId[] = [];
+  for (const change of changes) {
+    const { offerId, sku, sold } = change;
     const level = stock.get(sku);
     const target = level === undefined ? null : publishableQuantity(level, scope.account, sold);
     const value = carried.get(offerId);
     if (target === null) gone.push(offerId);
     else if (value !== undefined && (target === value || isKeptAtOne(scope, value, target)))
       fitting.push({ offerId, target: value });
+    else if (target > change.valueBefore && !(await mayBecome(services, scope, change, { kind: 'raise', target })))
+      held.push(offerId);
     else changed.push({ offerId, target, route: 'patch' });
   }
-  return { fitting, changed, gone };
+  return { fitting, changed, gone, held };
 }
 
 function isKeptAtOne(scope: RunScope, value: number, target: number): boolean {

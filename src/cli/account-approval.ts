@@ -11,7 +11,7 @@ import { accountId, runId } from './inputs.js';
 export function registerAccountApproval(accounts: Command, runCommand: RunCommand): void {
   addCommand(accounts, runCommand, {
     usage: 'approve <id>',
-    summary: 'let the changes through that the guard held in one run',
+    summary: 'let the changes through that the guards held in one run',
     details: `Only those whose target is still the same at the next run; once, and within ${APPROVAL_VALID_HOURS} hours.`,
     options: [{ flags: '--run <run>', description: 'the run that held them, or the run over all accounts (required)' }],
     examples: ['accounts approve shop-1 --run 0198c2f4-5f0e-4c55-9d5e-6a2f0f7f6f11'],

@@ -113,7 +113,7 @@ function countByClass(failures: readonly OfferFailure[]): Record<string, number>
 /** Once per run; `tellOver` with class `Held` when nothing is held any more. */
 export async function tellHeld(
   trx: Db,
-  held: Omit<HeldMessage, 'kind' | 'at'> & { at: Date },
+  { reasons, ...held }: Omit<HeldMessage, 'kind' | 'at'> & { at: Date; reasons: readonly string[] },
 ): Promise<OpenedIncident> {
   const { accountId, runId, heldCount, details, at } = held;
   const title = `${heldCount} ${heldCount === 1 ? 'change is' : 'changes are'} held back`;
@@ -122,7 +122,12 @@ export async function tellHeld(
     runId,
     class: 'Held',
     title,
-    details: { details, heldCount },
+    details: {
+      details,
+      heldCount,
+      reasons,
+      action: `allegro-stock-sync accounts approve ${accountId} --run ${runId}`,
+    },
   });
   if (incident.isNew) {
     const message: AlertMessage = { ...held, kind: 'held', at: at.toISOString() };

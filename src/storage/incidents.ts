@@ -180,3 +180,11 @@ export async function readLastingProblems(db: Db, before: Date): Promise<Lasting
     .execute();
   return rows.map((row) => ({ ...row, count: Number(row.count) }));
 }
+
+/** Why the changes of an account that a person was told of are held back; empty: nothing is, or it was not stored. */
+export async function readHeldReasons(db: Db, accountId: string): Promise<readonly string[]> {
+  const { rows } = await sql<{ reasons: string[] | null }>`
+    select details -> 'reasons' as reasons from incidents
+    where account_id = ${accountId} and offer_id is null and class = 'Held' and state = 'open'`.execute(db);
+  return rows[0]?.reasons ?? [];
+}

@@ -4,6 +4,7 @@ import * as initial from './migrations/0001-initial.js';
 import * as tokenSellerChecked from './migrations/0002-token-seller-checked.js';
 import * as writes from './migrations/0003-writes.js';
 import * as reading from './migrations/0004-reading.js';
+import * as guards from './migrations/0005-guards.js';
 
 /** Every migration by name, in order; only added to, never changed once released. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -11,6 +12,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0002-token-seller-checked': tokenSellerChecked,
   '0003-writes': writes,
   '0004-reading': reading,
+  '0005-guards': guards,
 };
 
 function migratorFor(db: Db): Migrator {

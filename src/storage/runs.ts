@@ -3,9 +3,10 @@ import { sql } from 'kysely';
 import type { AccountMode } from '../domain/account.js';
 import { bucketOfChange, noCounts, type Bucket, type ChangeState } from '../domain/buckets.js';
 import type { ChangeKind } from '../domain/decision.js';
-import type { EndingsGuard } from '../domain/guards.js';
+import { isStockAccepted, type GuardVerdict } from '../domain/guards.js';
 import { toAccountId, toRunId, type AccountId, type RunId } from '../domain/ids.js';
 import type { Db } from './database.js';
+import { hasUsedApprovals, measureAfterRun } from './guarded-changes.js';
 import { toStoredJson } from './stored-text.js';
 
 export interface NewRun {
@@ -146,29 +147,7 @@ export async function recordScanEnd(
     .execute();
 }
 
-/** Running offers: what the guard measures against. The last complete scan counts; before there is one, this scan does. */
-export async function countActiveOffers(db: Db, runId: RunId, accountId: AccountId): Promise<number> {
-  const account = await db
-    .selectFrom('accounts')
-    .select('lastCompleteActive')
-    .where('id', '=', accountId)
-    .executeTakeFirst();
-  if (account?.lastCompleteActive != null) return account.lastCompleteActive;
-  return countActiveOffersOf(db, runId, accountId);
-}
-
-async function countActiveOffersOf(db: Db, runId: RunId, accountId: AccountId): Promise<number> {
-  const { count } = await db
-    .selectFrom('offers')
-    .select(({ fn }) => fn.countAll<string>().as('count'))
-    .where('accountId', '=', accountId)
-    .where('lastRunId', '=', runId)
-    .where('status', '=', 'ACTIVE')
-    .executeTakeFirstOrThrow();
-  return Number(count);
-}
-
-export async function recordGuard(db: Db, runId: RunId, guard: EndingsGuard): Promise<void> {
+export async function recordGuard(db: Db, runId: RunId, guard: GuardVerdict): Promise<void> {
   await db
     .updateTable('syncRuns')
     .set({ guard: JSON.stringify(guard) })
@@ -176,8 +155,8 @@ export async function recordGuard(db: Db, runId: RunId, guard: EndingsGuard): Pr
     .execute();
 }
 
-/** null: the guard has not looked at this run. */
-export async function readGuard(db: Db, runId: RunId): Promise<EndingsGuard | null> {
+/** null: the guards have not looked at this run. */
+export async function readGuard(db: Db, runId: RunId): Promise<GuardVerdict | null> {
   const row = await db.selectFrom('syncRuns').select('guard').where('id', '=', runId).executeTakeFirst();
   return row?.guard ?? null;
 }
@@ -280,7 +259,7 @@ export async function closeRunRow(
     const row = await trx
       .selectFrom('syncRuns as r')
       .innerJoin('accounts as a', 'a.id', 'r.accountId')
-      .select(['r.accountId', 'r.requests', 'r.batches', 'r.startedAt', 'r.mode', 'r.seen'])
+      .select(['r.accountId', 'r.requests', 'r.batches', 'r.startedAt', 'r.mode', 'r.seen', 'r.guard'])
       .select(['a.mode as accountMode', sql<boolean>`a.fence <> r.fence`.as('isSuperseded')])
       .where('r.id', '=', run.runId)
       .forUpdate()
@@ -307,16 +286,43 @@ export async function closeRunRow(
     // A look at a live account corrects nothing: it must not hide that no run has for long.
     const isTheRealThing = row.mode === 'live' || row.accountMode === 'preview';
     if (end.isComplete && run.isOfAllOffers && isTheRealThing && !row.isSuperseded) {
-      const accountId = toAccountId(row.accountId);
-      await trx
-        .updateTable('accounts')
-        .set({
-          lastCompleteAt: row.startedAt,
-          lastCompleteActive: await countActiveOffersOf(trx, run.runId, accountId),
-        })
-        .where('id', '=', accountId)
-        .execute();
+      await recordCompleteRun(trx, { ...row, runId: run.runId, accountId: toAccountId(row.accountId) });
     }
     return costs;
   });
+}
+
+/** Keeps what the guards of later runs measure against. */
+async function recordCompleteRun(
+  trx: Db,
+  run: { runId: RunId; accountId: AccountId; startedAt: Date; mode: AccountMode; guard: GuardVerdict | null },
+): Promise<void> {
+  const { activeOffers, shownPieces } = await measureAfterRun(trx, run);
+  const { guard } = run;
+  const account = await trx
+    .selectFrom('accounts')
+    .select('stockCountedAt')
+    .where('id', '=', run.accountId)
+    .executeTakeFirst();
+  const isAccepted =
+    guard !== null &&
+    isStockAccepted(guard, {
+      hasApproval: await hasUsedApprovals(trx, run, ['end']),
+      standsForMs: account?.stockCountedAt == null ? null : Date.now() - account.stockCountedAt.getTime(),
+    });
+  await trx
+    .updateTable('accounts')
+    .set({
+      lastCompleteAt: run.startedAt,
+      lastCompleteActive: activeOffers,
+      lastCompletePieces: String(shownPieces),
+      ...(isAccepted
+        ? { stockRows: guard.stock.rows, stockFilled: guard.stock.filled, stockCountedAt: run.startedAt }
+        : {}),
+      ...(run.mode === 'live'
+        ? { firstCompleteLiveAt: sql<Date>`coalesce(first_complete_live_at, ${run.startedAt})` }
+        : {}),
+    })
+    .where('id', '=', run.accountId)
+    .execute();
 }

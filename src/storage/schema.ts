@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type { GuardVerdict } from '../domain/guards.js';
 
 /** The tables as kysely sees them: column names in camelCase (CamelCasePlugin), created by `migrations/`. */
 export interface Database {
@@ -41,6 +42,12 @@ export interface AccountsTable {
   atZero: Generated<'end' | 'one' | 'keep'>;
   lastCompleteAt: Date | null;
   lastCompleteActive: number | null;
+  /** A bigint. */
+  lastCompletePieces: string | null;
+  stockRows: number | null;
+  stockFilled: number | null;
+  stockCountedAt: Date | null;
+  firstCompleteLiveAt: Date | null;
   busyTicks: Generated<number>;
   bulkRetryAt: Date | null;
   createdAt: Timestamp;
@@ -143,7 +150,7 @@ export interface SyncRunsTable {
   skipped: JsonOrNull<Record<string, number>>;
   failed: JsonOrNull<Record<string, number>>;
   held: JsonOrNull<Record<string, number>>;
-  guard: JsonOrNull<{ allowedEndings: number; plannedEndings: number; activeOffers: number; isHeld: boolean }>;
+  guard: JsonOrNull<GuardVerdict>;
   requests: Generated<number>;
   batches: Generated<number>;
   startedAt: Timestamp;

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
 import { CHANGE_KINDS, type ChangeKind } from '../domain/decision.js';
 import { toOfferId, type AccountId, type OfferId, type RunId } from '../domain/ids.js';
 import { chooseRoutes, type RoutePlan, type RouteQuestion } from '../domain/write-routes.js';
@@ -215,60 +214,4 @@ async function readPhases(trx: Db, runId: RunId): Promise<WritePhase[]> {
     batches: batches.flatMap((row) => (row.kind === kind && row.batch !== null ? [row.batch] : [])),
     commandIds: commands.filter((row) => row.priority === priority).map((row) => row.id),
   })).filter((phase) => phase.batches.length + phase.commandIds.length > 0);
-}
-
-/** Endings of the run that nobody has approved, those held back included, and those that somebody has. */
-export async function countPlannedEndings(
-  db: Db,
-  run: { runId: RunId; accountId: AccountId },
-): Promise<{ approved: number; unapproved: number }> {
-  const { rows } = await sql<{ approved: number; unapproved: number }>`
-    select count(*) filter (where ${isApproved()})::integer as approved,
-      count(*) filter (where not ${isApproved()})::integer as unapproved
-    from offer_changes c where c.run_id = ${run.runId} and c.kind = 'end'
-      and (c.state in ('planned', 'sending', 'confirmed', 'unknown') or (c.state = 'held' and c.reason = 'guard'))`.execute(
-    db,
-  );
-  return rows[0] ?? { approved: 0, unapproved: 0 };
-}
-
-/**
- * Makes an ending of a change that was planned as something else, if the run may still end that many. One at a time, so
- * that many that fall to 0 together cannot all be the last one allowed.
- * @returns false: it would be one too many
- */
-export async function claimEnding(
-  db: Db,
-  run: { runId: RunId; accountId: AccountId },
-  ending: { readonly offerId: OfferId; readonly allowedEndings: number },
-): Promise<boolean> {
-  return db.transaction().execute(async (trx) => {
-    await trx.selectFrom('syncRuns').select('id').where('id', '=', run.runId).forUpdate().execute();
-    const { unapproved } = await countPlannedEndings(trx, run);
-    if (unapproved >= ending.allowedEndings) return false;
-    await trx
-      .updateTable('offerChanges')
-      .set({ kind: 'end', target: 0 })
-      .where('runId', '=', run.runId)
-      .where('offerId', '=', ending.offerId)
-      .where('state', 'in', ['planned', 'sending'])
-      .execute();
-    return true;
-  });
-}
-
-/** An approval lets one change through, once: it is used in the statement that marks the change as sending. */
-function isApproved() {
-  return sql<boolean>`exists (
-    select 1 from approvals p where p.account_id = c.account_id and p.offer_id = c.offer_id and p.target = c.target
-      and (p.used_by = c.run_id or (p.used_at is null and p.expires_at > clock_timestamp())))`;
-}
-
-/** Holds the endings of the run that nobody has approved; returns how many. */
-export async function holdEndings(db: Db, run: { runId: RunId; accountId: AccountId }): Promise<number> {
-  const { rows } = await sql<{ offerId: string }>`
-    update offer_changes c set state = 'held', reason = 'guard', settled_at = clock_timestamp()
-    where c.run_id = ${run.runId} and c.kind = 'end' and c.state = 'planned' and not ${isApproved()}
-    returning c.offer_id`.execute(db);
-  return rows.length;
 }

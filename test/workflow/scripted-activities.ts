@@ -46,7 +46,7 @@ export function aScript(overrides: Partial<Script> = {}): Script {
     awaitRateLimit: hasRoom,
     checkCommands: () => Promise.resolve({ open: 0, retry: [] }),
     scanOffers: aPage(),
-    checkGuards: () => Promise.resolve({ held: 0, allowedEndings: 10 }),
+    checkGuards: () => Promise.resolve({ held: 0, allowedOffers: 10 }),
     planWrites: () => Promise.resolve({ phases: [] }),
     submitCommand: () => Promise.resolve({ isSent: true, hasRerouted: false }),
     updateOfferBatch: () => Promise.resolve({ retry: [], settled: 50 }),

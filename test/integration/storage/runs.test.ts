@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
 import { noCounts } from '../../../src/domain/buckets.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
-import { addRunCosts, closeRunRow, countActiveOffers, countBuckets, readRun } from '../../../src/storage/runs.js';
+import { readGuardMeasure } from '../../../src/storage/guarded-changes.js';
+import { addRunCosts, closeRunRow, countBuckets, readRun } from '../../../src/storage/runs.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
 import { anAccountWithRun, aRunOf, plannedChanges, type ARun } from './a-run.js';
 
@@ -156,18 +158,22 @@ describe('opening and closing', () => {
     expect(failure?.message).toBe('a \ufffd b');
   });
 
-  test('the guard measures against the last complete scan, and before there is one against this scan', async () => {
+  test('the guards measure against the last complete run, and before there is one against this scan', async () => {
     const run = await anAccountWithRun(db);
     await plannedChanges(db, run, [
       { kind: 'lower', target: 3 },
       { kind: 'end', target: 0 },
       { kind: 'reactivate', target: 5 },
     ]);
-    expect(await countActiveOffers(db, run.runId, run.accountId)).toBe(2);
+    const { rows } = await sql<{ pieces: number }>`
+      select sum(available)::integer as pieces from offers
+      where account_id = ${run.accountId} and status = 'ACTIVE'`.execute(db);
+    const seen = { activeOffers: 2, shownPieces: rows[0]?.pieces };
+    expect(await readGuardMeasure(db, run, 20)).toEqual({ ...seen, maxPercent: 20, isFirstLiveRun: true });
     await closed(run);
 
     const next = await aRunOf(db, run.accountId);
 
-    expect(await countActiveOffers(db, next.runId, next.accountId)).toBe(2);
+    expect(await readGuardMeasure(db, next, 20)).toEqual({ ...seen, maxPercent: 20, isFirstLiveRun: false });
   });
 });
