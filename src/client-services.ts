@@ -60,7 +60,7 @@ export function createServices(env: Environment, needs: readonly Need[]): Closab
         tokenStore: createTokenStore({
           db,
           databaseUrl: settings('database').url,
-          encryption: createEncryption(settings('encryption').key),
+          encryption: createEncryption(settings('encryption').key, settings('encryption').previousKeys),
         }),
         stopSwitch: { isStopped: async () => (await readStopSwitch(db)).isStopped },
       });

@@ -48,13 +48,13 @@ function connectionUrl(schemes: readonly string[]) {
   });
 }
 
-const encryptionKey = required.transform((text, context) => {
+function readEncryptionKey(text: string, context: z.RefinementCtx): Buffer {
   const key = Buffer.from(text, 'base64');
   const isExact = key.toString('base64').replace(/=+$/, '') === text.replace(/=+$/, '');
   if (!isExact) context.addIssue('is not base64');
   else if (key.length !== 32) context.addIssue(`holds ${key.length} bytes; it must hold exactly 32, in base64`);
   return key;
-});
+}
 
 const USER_AGENT = /^[A-Za-z0-9][\w.-]*\/\d+\.\d+\.\d+ \(\+https:\/\/[^\s()]+\)$/;
 
@@ -134,7 +134,13 @@ export const SCHEMAS = {
     ),
     HTTP_PORT: wholeNumber({ from: 0, to: 65_535, otherwise: 9464, unit: 'port; 0 takes a free one' }),
   }),
-  encryption: z.object({ TOKEN_ENCRYPTION_KEY: variable('the output of: openssl rand -base64 32', encryptionKey) }),
+  encryption: z.object({
+    TOKEN_ENCRYPTION_KEY: variable('the output of: openssl rand -base64 32', required.transform(readEncryptionKey)),
+    TOKEN_ENCRYPTION_KEY_PREVIOUS: variable(
+      'what TOKEN_ENCRYPTION_KEY was before it was replaced',
+      z.string().transform(readEncryptionKey).optional(),
+    ),
+  }),
   log: z.object({
     LOG_LEVEL: variable(
       'info',

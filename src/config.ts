@@ -62,6 +62,13 @@ export interface SyncConfig {
   readonly historyRetentionDays: number;
 }
 
+export interface EncryptionConfig {
+  /** AES-256: 32 bytes. */
+  readonly key: Buffer;
+  /** Keys that are still read while a rotation goes on. */
+  readonly previousKeys: readonly Buffer[];
+}
+
 export interface Config {
   readonly allegro: AllegroConfig;
   readonly database: { readonly url: string };
@@ -70,8 +77,7 @@ export interface Config {
   readonly notifications: NotificationsConfig;
   readonly sync: SyncConfig;
   readonly http: { readonly host: string; readonly port: number };
-  /** AES-256: 32 bytes. */
-  readonly encryption: { readonly key: Buffer };
+  readonly encryption: EncryptionConfig;
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' };
 }
 
@@ -115,6 +121,7 @@ export function configuredSecrets(env: Environment): string[] {
     values.ALLEGRO_CLIENT_SECRET,
     values.TELEGRAM_BOT_TOKEN,
     values.TOKEN_ENCRYPTION_KEY,
+    values.TOKEN_ENCRYPTION_KEY_PREVIOUS,
     values.TEMPORAL_API_KEY,
     values.TEMPORAL_TLS_CLIENT_KEY_DATA,
     values.TEMPORAL_GRPC_META_AUTHORIZATION,
@@ -164,6 +171,7 @@ function contradictions(group: ConfigGroup, values: Values): ConfigurationProble
   if (group === 'allegro') return allegroContradictions(values);
   if (group === 'notifications') return notificationContradictions(values);
   if (group === 'temporal') return temporalContradictions(values);
+  if (group === 'encryption') return encryptionContradictions(values);
   return [];
 }
 
@@ -222,6 +230,13 @@ function notificationContradictions(values: Values): ConfigurationProblem[] {
     return [problem('notifications', 'ALERT_WEBHOOK_URL', text)];
   }
   return [];
+}
+
+function encryptionContradictions(values: Values): ConfigurationProblem[] {
+  const { TOKEN_ENCRYPTION_KEY: key, TOKEN_ENCRYPTION_KEY_PREVIOUS: previous } = values;
+  if (previous === undefined || previous !== key) return [];
+  const text = 'is the same as TOKEN_ENCRYPTION_KEY: it is the key before that one, leave it out if there was none';
+  return [problem('encryption', 'TOKEN_ENCRYPTION_KEY_PREVIOUS', text)];
 }
 
 function temporalContradictions(values: Values): ConfigurationProblem[] {
@@ -318,6 +333,12 @@ function readSync(values: Values): SyncConfig {
   };
 }
 
+function readEncryption(values: Values): EncryptionConfig {
+  const read = SCHEMAS.encryption.parse(values);
+  const previous = read.TOKEN_ENCRYPTION_KEY_PREVIOUS;
+  return { key: read.TOKEN_ENCRYPTION_KEY, previousKeys: previous === undefined ? [] : [previous] };
+}
+
 function readHttp(values: Values): Config['http'] {
   const read = SCHEMAS.http.parse(values);
   return { host: read.HTTP_HOST, port: read.HTTP_PORT };
@@ -332,6 +353,6 @@ const READERS: { readonly [Group in ConfigGroup]: (values: Values) => Pick<Confi
   notifications: (values) => ({ notifications: readNotifications(values) }),
   sync: (values) => ({ sync: readSync(values) }),
   http: (values) => ({ http: readHttp(values) }),
-  encryption: (values) => ({ encryption: { key: SCHEMAS.encryption.parse(values).TOKEN_ENCRYPTION_KEY } }),
+  encryption: (values) => ({ encryption: readEncryption(values) }),
   log: (values) => ({ log: { level: SCHEMAS.log.parse(values).LOG_LEVEL } }),
 };

@@ -13,6 +13,7 @@ import { CommandFailed, messageOf, UsageError, type ExitStatus } from './failure
 import { registerAlerts } from './alerts.js';
 import { registerChanges } from './changes.js';
 import { registerIncidents } from './incidents.js';
+import { registerKeyRotation } from './key-rotation.js';
 import { registerMigrate } from './migrate.js';
 import { registerOffers } from './offers.js';
 import { createOutput, type TextStream } from './output.js';
@@ -96,6 +97,7 @@ export async function runProgram(args: readonly string[], runtime: Runtime): Pro
   const accounts = registerAccounts(program, runCommand);
   registerAccountLogin(accounts, runCommand);
   registerAccountApproval(accounts, runCommand);
+  registerKeyRotation(accounts, runCommand);
   const stock = registerStock(program, runCommand);
   registerStockImport(stock, runCommand);
   registerOffers(program, runCommand);

@@ -39,7 +39,7 @@ export function createEncryption(key: Buffer | string, earlierKeys: readonly (Bu
       const known = keys.get(keyId);
       if (known === undefined) {
         throw new DecryptionFailed(
-          `the tokens of account "${accountId}" were encrypted with key ${keyId}, but TOKEN_ENCRYPTION_KEY is key ${current.keyId}`,
+          `the tokens of account "${accountId}" were encrypted with key ${keyId}, but TOKEN_ENCRYPTION_KEY is key ${[...keys.keys()].join(', TOKEN_ENCRYPTION_KEY_PREVIOUS key ')}`,
         );
       }
       try {

@@ -14,6 +14,9 @@ export interface TokenStoreOptions {
   readonly encryption: Encryption;
 }
 
+/** The space of the locks that let one process at a time refresh an account's tokens. */
+export const TOKEN_REFRESH_LOCK = 'token refresh';
+
 /** Tells pauses that a login ends from those that a person made. */
 export const LOGIN_NEEDED = 'login needed: ';
 
@@ -142,7 +145,7 @@ export function createTokenStore({ db, databaseUrl, encryption }: TokenStoreOpti
   return {
     read: (accountId) => withDatabaseErrors(() => read(accountId)),
     withRefreshLock: (accountId, work) =>
-      withAdvisoryLock(databaseUrl, { space: 'token refresh', name: accountId }, work),
+      withAdvisoryLock(databaseUrl, { space: TOKEN_REFRESH_LOCK, name: accountId }, work),
     markRefreshStarted: (accountId, generation) =>
       withDatabaseErrors(async () => {
         await db
@@ -175,31 +178,6 @@ export function createTokenStore({ db, databaseUrl, encryption }: TokenStoreOpti
       }),
     bindSeller: (accountId, seller, generation) => withDatabaseErrors(() => bindSeller(accountId, seller, generation)),
   };
-}
-
-/**
- * Encrypts anew what was encrypted with an earlier key: the last step of a key rotation.
- * @returns how many accounts' tokens were encrypted anew
- */
-export async function reencryptTokens({
-  db,
-  encryption,
-}: Pick<TokenStoreOptions, 'db' | 'encryption'>): Promise<number> {
-  const rows = await db.selectFrom('accountTokens').selectAll().where('keyId', '!=', encryption.keyId).execute();
-  let count = 0;
-  for (const row of rows) {
-    const accountId = toAccountId(row.accountId);
-    const anew = (bytes: Buffer): Buffer =>
-      encryption.encrypt(accountId, encryption.decrypt(accountId, { keyId: row.keyId, bytes }));
-    const updated = await db
-      .updateTable('accountTokens')
-      .set({ keyId: encryption.keyId, accessToken: anew(row.accessToken), refreshToken: anew(row.refreshToken) })
-      .where('accountId', '=', accountId)
-      .where('generation', '=', row.generation)
-      .executeTakeFirst();
-    count += Number(updated.numUpdatedRows);
-  }
-  return count;
 }
 
 function isUniqueViolation(error: unknown): boolean {

@@ -7,7 +7,7 @@ import type { TokenPair, TokenStore } from '../../../src/domain/token-store.js';
 import { addAccount, pauseAccount, readAccount } from '../../../src/storage/accounts.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { createEncryption } from '../../../src/storage/encryption.js';
-import { createTokenStore, reencryptTokens } from '../../../src/storage/token-store.js';
+import { createTokenStore } from '../../../src/storage/token-store.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
 
 let database: TestDatabase;
@@ -118,22 +118,6 @@ describe('a stored pair', () => {
     expect(error).toBeInstanceOf(SyncError);
     expect(String(error)).toContain(createEncryption(key).keyId);
     expect(String(error)).not.toContain('access-key');
-  });
-});
-
-describe('a rotation of the key', () => {
-  test('reads with the earlier key and writes with the new one, which then suffices', async () => {
-    const accountId = await newAccount();
-    await store.replace(accountId, null, pair('rotated'));
-    const newKey = randomBytes(32);
-
-    expect(await storeWith(newKey, [key]).read(accountId)).toMatchObject(pair('rotated'));
-    const others = db.deleteFrom('accountTokens').where('accountId', '!=', accountId);
-    await others.execute();
-    expect(await reencryptTokens({ db, encryption: createEncryption(newKey, [key]) })).toBe(1);
-
-    expect(await storeWith(newKey).read(accountId)).toMatchObject(pair('rotated'));
-    expect(await reencryptTokens({ db, encryption: createEncryption(newKey, [key]) })).toBe(0);
   });
 });
 
