@@ -9,6 +9,7 @@ import type { Db } from './storage/database.js';
 import { countOpenIncidents, resolveIncidents } from './storage/incidents.js';
 import { readOutboxState } from './storage/outbox.js';
 import { readStopSwitch } from './storage/stop-switch.js';
+import { createTemporalWatch, type TemporalFacts, type TemporalWatch } from './temporal-watch.js';
 
 export interface UpkeepServices {
   readonly db: Db;
@@ -16,6 +17,8 @@ export interface UpkeepServices {
   readonly logger: Logger;
   readonly scheduleSeconds: number;
   readonly deliverMessages: () => Promise<unknown>;
+  /** Asks Temporal; rejects when it is away. */
+  readonly readTemporal: () => Promise<TemporalFacts>;
 }
 
 const EVERY_MS = 15_000;
@@ -29,9 +32,10 @@ export function startUpkeep(services: UpkeepServices): { stop(): Promise<void> }
   let isStopping = false;
   // A check is no repetition of the problem: each process says it once per silence.
   const silent = new Set<string>();
+  const temporal = createTemporalWatch(services.db);
   let round = Promise.resolve();
   const timer = setInterval(() => {
-    round = round.then(() => (isStopping ? undefined : keepUp(services, silent)));
+    round = round.then(() => (isStopping ? undefined : keepUp(services, { silent, temporal })));
   }, EVERY_MS);
   return {
     async stop() {
@@ -42,9 +46,13 @@ export function startUpkeep(services: UpkeepServices): { stop(): Promise<void> }
   };
 }
 
-async function keepUp(services: UpkeepServices, silent: Set<string>): Promise<void> {
+async function keepUp(
+  services: UpkeepServices,
+  { silent, temporal }: { silent: Set<string>; temporal: TemporalWatch },
+): Promise<void> {
   const { db, metrics, logger } = services;
   try {
+    await lookAtTemporal(services, temporal);
     await tellSilence(services, silent);
     await reportLoginPauses(db);
     await remindOfOpenProblems(db);
@@ -64,6 +72,18 @@ async function keepUp(services: UpkeepServices, silent: Set<string>): Promise<vo
   } catch (error) {
     logger.warn({ err: error, event: 'allegro_sync_upkeep_failed' }, 'upkeep could not be done; it is tried again');
   }
+}
+
+/** Temporal being away is no reason to leave the rest undone: `/readyz` and the log say so. */
+async function lookAtTemporal({ readTemporal, logger }: UpkeepServices, watch: TemporalWatch): Promise<void> {
+  let facts: TemporalFacts;
+  try {
+    facts = await readTemporal();
+  } catch (error) {
+    logger.warn({ err: error, event: 'allegro_sync_upkeep_failed' }, 'Temporal could not be asked; it is asked again');
+    return;
+  }
+  await watch.look(facts);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { Redis } from 'ioredis';
 import { sql } from 'kysely';
@@ -21,7 +22,8 @@ import { createScrubber, type Scrubber } from './observability/scrubber.js';
 import { logSyncError, logSyncOperation } from './observability/sync-events.js';
 import { freeMetricsAddress, temporalRuntimeOptions } from './observability/temporal-runtime.js';
 import { createRateLimiter } from './rate-limit/limiter.js';
-import { explainMissingSearchAttributes, findMissingSearchAttributes } from './schedule.js';
+import { findUnpolledQueues } from './pollers.js';
+import { explainMissingSearchAttributes, findMissingSearchAttributes, readSchedule } from './schedule.js';
 import { connectPatiently, NotUsable } from './startup.js';
 import { readAccountFreshness } from './storage/account-freshness.js';
 import { openDatabase, type Db } from './storage/database.js';
@@ -83,7 +85,7 @@ async function main(): Promise<void> {
       createTokenStore({
         db,
         databaseUrl: config.database.url,
-        encryption: createEncryption(config.encryption.key),
+        encryption: createEncryption(config.encryption.key, config.encryption.previousKeys),
       }),
       (secret) => scrubber.learn(secret),
     ),
@@ -103,7 +105,19 @@ async function main(): Promise<void> {
   };
 
   const workers = await createWorkers(config, temporal, services);
-  const upkeep = startUpkeep({ db, metrics, logger, scheduleSeconds: config.sync.scheduleSeconds, deliverMessages });
+  const { namespace } = config.temporal;
+  const client = new Client({ connection: temporal, namespace });
+  const upkeep = startUpkeep({
+    db,
+    metrics,
+    logger,
+    scheduleSeconds: config.sync.scheduleSeconds,
+    deliverMessages,
+    readTemporal: async () => ({
+      schedule: await readSchedule(client),
+      unpolledQueues: await findUnpolledQueues({ client, namespace }),
+    }),
+  });
   const http = await startHttpServer({
     ...config.http,
     logger,

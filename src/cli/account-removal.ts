@@ -1,12 +1,12 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { AccountId } from '../domain/ids.js';
+import { hasWorker } from '../pollers.js';
 import { deleteAccount, fenceOffAccount } from '../storage/accounts.js';
 import { syncAccountId } from '../workflows/api.js';
 import { requireAccount } from './account-lookup.js';
 import type { CommandContext } from './command.js';
 import { CommandFailed, type ExitStatus } from './failures.js';
 import type { TemporalService } from './services.js';
-import { hasWorker } from './watch.js';
 
 /** A run ends between two writes; one write takes a minute at most. */
 const RUN_END_TIMEOUT_MS = 90_000;

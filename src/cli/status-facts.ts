@@ -1,5 +1,6 @@
 import { createQuotas } from '../allegro/quotas.js';
 import { judgeSyncHealth, type AccountHealth } from '../observability/sync-health.js';
+import { findUnpolledQueues } from '../pollers.js';
 import type { ScopeUsage } from '../rate-limit/limiter.js';
 import { readSchedule, type ScheduleState } from '../schedule.js';
 import { listAccounts, type AccountRecord } from '../storage/accounts.js';
@@ -9,7 +10,6 @@ import { countSharedSkus, lastRuns, type RunReport, type SharedSkus } from '../s
 import { readStopSwitch, type StopSwitch } from '../storage/stop-switch.js';
 import { messageOf } from './failures.js';
 import type { Services } from './services.js';
-import { hasWorker } from './watch.js';
 
 /** What could not be asked, and why. */
 export interface Unavailable {
@@ -24,7 +24,9 @@ export interface AccountStatus extends AccountRecord {
 }
 
 export interface StatusFacts {
-  readonly schedule: (ScheduleState & { hasWorker: boolean }) | Unavailable | null;
+  readonly schedule: ScheduleState | Unavailable | null;
+  /** Task queues that no worker has polled in the last minute; empty: all are. */
+  readonly unpolledQueues: readonly string[] | Unavailable;
   readonly stopSwitch: StopSwitch;
   readonly accounts: readonly AccountStatus[];
   readonly openIncidents: readonly Incident[];
@@ -42,18 +44,21 @@ export function isUnavailable(part: object): part is Unavailable {
 /** The database must answer; what else is away is told as such. */
 export async function gatherStatus(services: Services, now = new Date()): Promise<StatusFacts> {
   const db = await services.database();
-  const [schedule, limiter, stopSwitch, accounts, runs, openIncidents, waiting, sharedSkus] = await Promise.all([
-    orUnavailable(() => readScheduleAndWorker(services)),
-    orUnavailable(() => readLimiter(services)),
-    readStopSwitch(db),
-    listAccounts(db),
-    lastRuns(db),
-    listIncidents(db, { state: 'open', limit: INCIDENTS_SHOWN }),
-    readOutboxState(db),
-    countSharedSkus(db),
-  ]);
+  const [schedule, unpolledQueues, limiter, stopSwitch, accounts, runs, openIncidents, waiting, sharedSkus] =
+    await Promise.all([
+      orUnavailable(async () => readSchedule((await services.temporal()).client)),
+      orUnavailable(async () => findUnpolledQueues(await services.temporal())),
+      orUnavailable(() => readLimiter(services)),
+      readStopSwitch(db),
+      listAccounts(db),
+      lastRuns(db),
+      listIncidents(db, { state: 'open', limit: INCIDENTS_SHOWN }),
+      readOutboxState(db),
+      countSharedSkus(db),
+    ]);
   return {
     schedule,
+    unpolledQueues,
     stopSwitch,
     limiter,
     openIncidents,
@@ -66,12 +71,6 @@ export async function gatherStatus(services: Services, now = new Date()): Promis
     })),
     alerts: { destination: services.notifier()?.destination ?? null, ...waiting },
   };
-}
-
-async function readScheduleAndWorker(services: Services): Promise<(ScheduleState & { hasWorker: boolean }) | null> {
-  const temporal = await services.temporal();
-  const schedule = await readSchedule(temporal.client);
-  return schedule === null ? null : { ...schedule, hasWorker: await hasWorker(temporal) };
 }
 
 async function readLimiter(services: Services): Promise<ScopeUsage[]> {

@@ -3,6 +3,7 @@ import { BUCKETS } from '../domain/buckets.js';
 import { addCommand, type RunCommand } from './command.js';
 import { ALERTS_TO_LOG } from './alerts.js';
 import { nothing } from './inputs.js';
+import { isEverything } from '../pollers.js';
 import type { Output } from './output.js';
 import { describeSchedule } from './schedule.js';
 import { gatherStatus, isUnavailable, type AccountStatus, type StatusFacts } from './status-facts.js';
@@ -39,10 +40,10 @@ export function findProblems(facts: StatusFacts): string[] {
   }
   if (schedule === null) problems.push('there is no Schedule: allegro-stock-sync schedule apply');
   else if (isUnavailable(schedule)) problems.push(schedule.unavailable);
-  else {
-    if (schedule.isPaused) problems.push(`the Schedule is paused${schedule.note === null ? '' : `: ${schedule.note}`}`);
-    if (!schedule.hasWorker) problems.push('no worker polls the task queue: npm run worker');
+  else if (schedule.isPaused) {
+    problems.push(`the Schedule is paused${schedule.note === null ? '' : `: ${schedule.note}`}`);
   }
+  problems.push(...pollerProblems(facts));
   if (isUnavailable(limiter)) problems.push(limiter.unavailable);
   for (const account of facts.accounts) problems.push(...accountProblems(account));
   if (openIncidents.length > 0) problems.push(`${openIncidents.length} open incidents: allegro-stock-sync incidents`);
@@ -52,6 +53,13 @@ export function findProblems(facts: StatusFacts): string[] {
     );
   }
   return problems;
+}
+
+/** That Temporal is away is said of the Schedule already. */
+function pollerProblems({ unpolledQueues }: StatusFacts): string[] {
+  if (isUnavailable(unpolledQueues) || unpolledQueues.length === 0) return [];
+  if (isEverything(unpolledQueues)) return ['no worker polls the task queues: npm run worker'];
+  return [`no worker polls ${unpolledQueues.join(', ')}: restart the workers`];
 }
 
 function accountProblems(account: AccountStatus): string[] {
@@ -80,10 +88,7 @@ function showStatus(facts: StatusFacts, problems: readonly string[], output: Out
   const { schedule, stopSwitch, limiter, alerts, sharedSkus, accounts, openIncidents } = facts;
   const { colors } = output;
   if (schedule !== null && !isUnavailable(schedule)) {
-    output.table(
-      ['schedule', ''],
-      [...describeSchedule(schedule), ['worker', schedule.hasWorker ? 'polling' : 'none']],
-    );
+    output.table(['schedule', ''], describeSchedule(schedule));
   }
   if (accounts.length === 0) output.print('No accounts yet. Add one with: allegro-stock-sync accounts add');
   else {
@@ -95,6 +100,7 @@ function showStatus(facts: StatusFacts, problems: readonly string[], output: Out
   output.table(
     ['system', ''],
     [
+      ['workers', describeWorkers(facts)],
       ['writes', stopSwitch.isStopped ? colors.red('stopped') : 'allowed'],
       ['rate limit', describeLimiter(limiter)],
       ['alerts', alerts.destination ?? ALERTS_TO_LOG],
@@ -131,6 +137,12 @@ function accountRow(account: AccountStatus, { colors }: Output): string[] {
     buckets.join(', ') || '-',
     completeAgeSeconds === null ? 'never' : `${describeAge(completeAgeSeconds)} ago`,
   ];
+}
+
+function describeWorkers({ unpolledQueues }: StatusFacts): string {
+  if (isUnavailable(unpolledQueues)) return 'unknown';
+  if (unpolledQueues.length === 0) return 'polling';
+  return isEverything(unpolledQueues) ? 'none' : `not polled: ${unpolledQueues.join(', ')}`;
 }
 
 function describeLimiter(limiter: StatusFacts['limiter']): string {

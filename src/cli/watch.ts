@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasWorker } from '../pollers.js';
 import { accountProgressQuery, syncAccountId, TASK_QUEUE } from '../workflows/api.js';
 import type { ProgressView } from './progress.js';
 import type { TemporalService } from './services.js';
@@ -8,8 +9,6 @@ const POLL_MS = 1_000;
 const NO_WORKER_AFTER_MS = 10_000;
 /** A query that no worker answers would otherwise wait for the server's own limit. */
 const QUERY_TIMEOUT_MS = 2_000;
-/** A worker's poll lasts a minute at most; the server lists pollers for five. */
-const POLLER_FRESH_MS = 75_000;
 
 export interface Watch {
   /** Begins to show this account's progress. */
@@ -67,18 +66,4 @@ export function watchRuns(temporal: TemporalService, view: ProgressView): Watch 
       view.stop();
     },
   };
-}
-
-/** Whether a worker has polled the task queue of the workflows in the last minute. */
-export async function hasWorker({ client, connection, namespace }: TemporalService): Promise<boolean> {
-  const { pollers } = await client.withDeadline(Date.now() + 5_000, () =>
-    connection.workflowService.describeTaskQueue({
-      namespace,
-      taskQueue: { name: TASK_QUEUE },
-    }),
-  );
-  return pollers.some(({ lastAccessTime }) => {
-    const seconds = Number(lastAccessTime?.seconds ?? 0);
-    return Date.now() - seconds * 1000 < POLLER_FRESH_MS;
-  });
 }

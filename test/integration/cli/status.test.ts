@@ -30,7 +30,8 @@ afterAll(async () => {
 const statusSchema = z.object({
   isWell: z.boolean(),
   problems: z.array(z.string()),
-  schedule: z.object({ ticksSkipped: z.number(), ticksMissed: z.number(), hasWorker: z.boolean() }),
+  schedule: z.object({ ticksSkipped: z.number(), ticksMissed: z.number() }),
+  unpolledQueues: z.array(z.string()),
   stopSwitch: z.object({ isStopped: z.boolean() }),
   limiter: z.array(z.object({ scope: z.string(), limit: z.number(), usedInWindow: z.number() })),
   alerts: z.object({ destination: z.string().nullable(), waiting: z.number() }),
@@ -49,6 +50,11 @@ test('status gathers what all parts know, and ends with 1 when there is somethin
     problems: [
       expect.stringContaining('all writes are stopped'),
       expect.stringContaining('no worker polls the task queue'),
+    ],
+    unpolledQueues: [
+      'allegro-stock-sync (workflows)',
+      'allegro-stock-sync (activities)',
+      'allegro-stock-sync-marketplace (activities)',
     ],
     limiter: [{ scope: 'app', limit: 9000, usedInWindow: 0 }],
     alerts: { destination: null, waiting: 0 },
