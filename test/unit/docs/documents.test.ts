@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { VARIABLE_NAMES } from '../../../src/config-variables.js';
+import { SYNC_ERROR_TYPES } from '../../../src/domain/errors.js';
 import { SEARCH_ATTRIBUTE_NAMES } from '../../../src/workflows/api.js';
 
 /** What the documents say about the program, where that can be checked. */
@@ -190,6 +191,40 @@ describe('docs/architecture.md', () => {
 
     const text = readText('docs/architecture.md');
     expect(folders.filter((folder) => !text.includes(folder))).toEqual([]);
+  });
+});
+
+describe('the incidents of docs/operations.md', () => {
+  const documented = [...section(operations, 'Incidents').matchAll(/^\|((?: ?`\w+`,?)+)[^|]*\|/gm)].flatMap((row) =>
+    [...(row[1] ?? '').matchAll(/`(\w+)`/g)].map((name) => name[1] ?? ''),
+  );
+
+  /** Classes that no incident is made of: such runs end as stopped or superseded, and tell nobody. */
+  const UNTOLD = ['WritesStopped', 'Superseded'];
+
+  test('are all that a run can fail with', () => {
+    const expected = [
+      ...SYNC_ERROR_TYPES.filter((type) => !UNTOLD.includes(type)),
+      'DeadlineExceeded',
+      'InternalError',
+    ];
+    expect(expected.filter((name) => !documented.includes(name))).toEqual([]);
+  });
+
+  test('are all that the sources name', () => {
+    const sources = ['activities/report-run', 'activities/accounts', 'upkeep', 'temporal-watch', 'notifications/tell'];
+    const named = sources.flatMap((source) =>
+      [...readText(`src/${source}.ts`).matchAll(/(?:class: |const [A-Z_]+ = )'([A-Z][A-Za-z]+)'/g)].map(
+        (match) => match[1] ?? '',
+      ),
+    );
+    expect(new Set(named).size).toBeGreaterThanOrEqual(7);
+    expect([...new Set(named)].filter((name) => !documented.includes(name))).toEqual([]);
+  });
+
+  test('say what each means and what to do', () => {
+    const rows = section(operations, 'Incidents').match(/^\| `.*$/gm) ?? [];
+    for (const row of rows) expect(row.split(' | ').filter((cell) => cell.trim().length > 3)).toHaveLength(3);
   });
 });
 
