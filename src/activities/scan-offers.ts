@@ -1,6 +1,13 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { ScanCursor } from '../workflows/api.js';
-import { decide, unbookedSaleSince, type Decision, type OfferFacts } from '../domain/decision.js';
+import {
+  decide,
+  type Decision,
+  differenceOf,
+  type OfferFacts,
+  type SkipReason,
+  unbookedSaleSince,
+} from '../domain/decision.js';
 import { judgeEnding } from '../domain/ending.js';
 import { isServerError, SyncError } from '../domain/errors.js';
 import { toSku, type RunId, type Sku } from '../domain/ids.js';
@@ -135,7 +142,7 @@ async function scanPage(scan: Scan, read: () => Promise<OfferPage>): Promise<Pag
 async function store({ services, scope, done }: Scan, scanned: readonly ScannedOffer[]): Promise<void> {
   await recordScan(services.db, scope.run, scanned);
   done.seen += scanned.length;
-  done.differing += scanned.filter((row) => row.change !== null).length;
+  done.differing += scanned.filter((row) => row.change !== null && row.bucket !== 'skipped').length;
 }
 
 /** Stores what is decided and returns the offers that have to be asked for themselves. */
@@ -279,7 +286,7 @@ function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): Scanne
   };
   switch (decision.kind) {
     case 'skipped':
-      return { ...base, bucket: 'skipped', reason: decision.reason };
+      return { ...base, bucket: 'skipped', reason: decision.reason, change: notMade(facts, decision.reason) };
     case 'in_sync':
       return { ...base, bucket: 'in_sync' };
     case 'pending':
@@ -304,4 +311,14 @@ function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): Scanne
     case 'look':
       throw new Error(`offer ${facts.offer.offerId}: still doubtful after it was read`);
   }
+}
+
+/** Why an offer of ours that may differ is left alone: by a person, by a setting, or for a while. */
+const LEFT_ALONE: readonly SkipReason[] = ['excluded', 'quarantined', 'switched_off'];
+
+/** The change that such an offer would need: what is not written has its place in the history too. */
+function notMade(facts: OfferFacts, reason: SkipReason): ScannedOffer['change'] {
+  const wanted = LEFT_ALONE.includes(reason) ? differenceOf(facts) : null;
+  if (wanted === null) return null;
+  return { kind: wanted.change, state: 'superseded', reason: `skipped:${reason}`, target: wanted.target };
 }

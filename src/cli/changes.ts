@@ -40,7 +40,9 @@ export function registerChanges(program: Command, runCommand: RunCommand): void 
   addCommand(program, runCommand, {
     usage: 'changes',
     summary: 'list every planned, held, skipped, failed and written offer of a run, with its reason',
-    details: 'Skipped offers are remembered for the newest run of each account.',
+    details:
+      'Skipped offers that differ (excluded, quarantined, switched_off) are kept with each run; the other skipped ones are\n' +
+      'remembered for the newest run of each account.',
     options: [
       { flags: '--run <run>', description: 'a run, or the run over all accounts (required)' },
       { flags: '--account <id>', description: 'only this account' },

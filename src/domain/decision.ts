@@ -173,6 +173,12 @@ function wantedChange(
   return { change: offer.available === 0 ? 'reactivate' : 'raise', target: shown };
 }
 
+/** What an offer that is left alone would need; null: nothing, or its stock is not known. */
+export function differenceOf({ offer, stock, settings }: OfferFacts): { change: ChangeKind; target: number } | null {
+  if (stock === null) return null;
+  return wantedChange(offer, publishableQuantity(stock, settings, offer.sold), settings);
+}
+
 function isSwitchedOff(change: ChangeKind, settings: AccountSettings): boolean {
   switch (change) {
     case 'end':

@@ -154,7 +154,8 @@ export interface ScannedOffer {
   readonly hasStock: boolean;
   readonly change: {
     readonly kind: ChangeKind;
-    readonly state: 'planned' | 'held';
+    /** `superseded`: it will not be made, for this reason. */
+    readonly state: 'planned' | 'held' | 'superseded';
     readonly reason: string | null;
     readonly target: number;
   } | null;

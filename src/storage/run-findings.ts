@@ -49,7 +49,9 @@ export async function readRecoveredOffers(db: Db, run: Run): Promise<string[]> {
     left join offer_changes c on c.run_id = ${run.runId} and c.offer_id = o.offer_id
     where i.account_id = ${run.accountId} and i.state = 'open' and i.offer_id is not null
       and (c.state in ('confirmed', 'in_sync') or (c.state is null and o.bucket = 'in_sync')
-        or (c.state is null and o.bucket = 'skipped' and o.reason <> 'quarantined'))`.execute(db);
+        or (o.bucket = 'skipped' and o.reason <> 'quarantined' and (c.state is null or c.state = 'superseded')))`.execute(
+    db,
+  );
   return rows.map((row) => row.offerId);
 }
 

@@ -258,7 +258,14 @@ describe('telling', () => {
   });
 
   test('held changes are told once with the run to approve', async () => {
-    const held = { ...MAIN, runId: randomUUID(), details: 'Would end 120 of 400.', heldCount: 120, reasons: [], at: new Date() };
+    const held = {
+      ...MAIN,
+      runId: randomUUID(),
+      details: 'Would end 120 of 400.',
+      heldCount: 120,
+      reasons: [],
+      at: new Date(),
+    };
 
     await tellHeld(db, held);
     await tellHeld(db, { ...held, runId: randomUUID() });
