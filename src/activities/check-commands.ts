@@ -201,6 +201,7 @@ function failedAttempt({ kind }: Command, task: CommandTask, isOwn: boolean): Fa
     code: task.code,
     message: task.message ?? 'the command failed for this offer',
     traceId: null,
+    whatToDo: task.whatToDo ?? null,
     next: nextAfterTask(kind, errorClass, isOwn),
     // What an earlier run had sent and nobody was told of is tried, and told, by this run.
     isQuarantined: isOwn,

@@ -1,5 +1,5 @@
 import type { AccountId, RunId } from '../domain/ids.js';
-import type { AccountResult, SyncOutcome } from '../workflows/api.js';
+import type { AccountResult, RunFailure, SyncOutcome } from '../workflows/api.js';
 import { readAccount } from '../storage/accounts.js';
 import { readOutboxState } from '../storage/outbox.js';
 import { releaseQuarantine } from '../storage/run-findings.js';
@@ -14,7 +14,7 @@ export interface CloseRunInput {
   readonly runId: RunId | null;
   /** `done`: every phase came to its end. */
   readonly end: 'done' | 'failed' | 'paused' | 'stopped' | 'superseded';
-  readonly failure: { readonly class: string; readonly message: string } | null;
+  readonly failure: RunFailure | null;
   /** From the workflow, in case the account is gone. */
   readonly accountName: string;
   readonly mode: 'preview' | 'live';

@@ -19,7 +19,7 @@ import {
   type RejectedChange,
 } from '../storage/run-findings.js';
 import { readGuard, type OpenRun } from '../storage/runs.js';
-import type { AccountResult } from '../workflows/api.js';
+import type { AccountResult, RunFailure } from '../workflows/api.js';
 
 export interface ReportedRun {
   readonly account: AccountName;
@@ -80,8 +80,8 @@ export async function reportLoginPauses(db: Db): Promise<void> {
   }
 }
 
-function problemOf(account: AccountName, failure: { readonly class: string; readonly message: string }): Problem {
-  const action = actionFor(failure.class, account.accountId);
+function problemOf(account: AccountName, failure: RunFailure): Problem {
+  const action = actionFor(failure, account.accountId);
   return {
     account: OF_THE_SYSTEM.includes(failure.class) ? null : account,
     class: failure.class,
@@ -96,7 +96,7 @@ function titleOf(errorClass: string): string {
     case 'TokenRevoked':
       return 'The account is paused until it is logged in at Allegro';
     case 'AccountRefused':
-      return 'The account is refused: its token belongs to another shop';
+      return 'Allegro refuses the account, or its login opens another shop';
     case 'ApplicationRefused':
       return 'Allegro refuses the application itself';
     case 'MarketplaceUnavailable':
@@ -106,15 +106,8 @@ function titleOf(errorClass: string): string {
   }
 }
 
-function actionFor(errorClass: string, accountId: string): string | null {
-  switch (errorClass) {
-    case 'TokenRevoked':
-      return `allegro-stock-sync accounts authorize ${accountId}`;
-    case 'ApplicationRefused':
-      return 'Check ALLEGRO_CLIENT_ID and ALLEGRO_CLIENT_SECRET.';
-    default:
-      return null;
-  }
+function actionFor({ class: errorClass, whatToDo }: RunFailure, accountId: string): string | null {
+  return errorClass === 'TokenRevoked' ? `allegro-stock-sync accounts authorize ${accountId}` : (whatToDo ?? null);
 }
 
 async function reportRejected(trx: Db, account: AccountName, run: OpenRun): Promise<void> {
@@ -132,6 +125,7 @@ function toFailure(change: RejectedChange) {
     target: change.target,
     errorClass: change.errorClass,
     error: change.errorMessage,
+    ...(change.whatToDo === null ? {} : { action: change.whatToDo }),
     attempts: change.attempts,
     at: change.settledAt.toISOString(),
     ...(piecesAtRisk > 0 ? { piecesAtRisk } : {}),

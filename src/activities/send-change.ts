@@ -351,6 +351,7 @@ export async function recordFailure(
     code: error.facts.code ?? null,
     message: error.message,
     traceId: error.facts.traceId ?? null,
+    whatToDo: error.facts.whatToDo ?? null,
     next,
     isQuarantined: true,
   });

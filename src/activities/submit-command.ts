@@ -255,6 +255,7 @@ async function sendBack(
         code: error.facts.code ?? null,
         message: error.message,
         traceId: error.facts.traceId ?? null,
+        whatToDo: error.facts.whatToDo ?? null,
         next: isFinal ? 'rejected' : 'patch',
         isQuarantined: isFinal,
       });
@@ -287,6 +288,7 @@ export function createGiveUpCommand(services: ActivityServices) {
             code: null,
             message: input.message,
             traceId: null,
+            whatToDo: null,
             next: command.kind === 'end' ? 'rejected' : 'patch',
             isQuarantined: false,
           });

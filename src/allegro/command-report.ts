@@ -91,8 +91,13 @@ function toTask(offerId: OfferId, task: AnsweredTask): CommandTask {
     state: STATES[task.status],
     code,
     message: clean(error?.message ?? task.message),
-    ...(task.status === 'FAIL' ? { errorType: findErrorRule({ kind: 'task', status: null, code }).type } : {}),
+    ...(task.status === 'FAIL' ? judge(code) : {}),
   };
+}
+
+function judge(code: string | null): Pick<CommandTask, 'errorType' | 'whatToDo'> {
+  const { type, whatToDo } = findErrorRule({ kind: 'task', status: null, code });
+  return { errorType: type, whatToDo };
 }
 
 function clean(text: string | null | undefined): string | null {

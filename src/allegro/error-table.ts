@@ -5,7 +5,17 @@ import type { SyncErrorType } from '../domain/errors.js';
  * account; a 503 to a read is a failure, to a write an unknown outcome.
  */
 export type AnswerKind =
-  'account_read' | 'command_write' | 'command_read' | 'offer_read' | 'offer_write' | 'operation' | 'token' | 'task';
+  | 'account_read'
+  | 'command_write'
+  | 'command_read'
+  | 'offer_read'
+  | 'offer_write'
+  | 'operation'
+  /** A pair of tokens for a refresh token. */
+  | 'token'
+  /** The device flow: its link, and whether the seller has agreed. */
+  | 'device_login'
+  | 'task';
 
 /** `none`: not sent or not answered, no attempt is used. `declared`: by the retry table. `final`: never. */
 export type Retry = 'none' | 'declared' | 'final';
@@ -28,9 +38,14 @@ export interface ErrorRule {
 
 const OFFER: readonly AnswerKind[] = ['offer_read', 'offer_write', 'operation'];
 const WRITES: readonly AnswerKind[] = ['offer_write', 'command_write'];
+const LOGINS: readonly AnswerKind[] = ['token', 'device_login'];
 const REPORT_IT = 'This is a fault of the program: report it with the trace id.';
 
-/** Sources: facts §8 and §5.5, the error tables of the offers tutorial, the statuses of the document. */
+/**
+ * Sources: the error tables of the tutorials on offers and on authorization, the statuses of the document, RFC 6749 §5.2,
+ * RFC 8628 §3.5, and the threads of allegro-api that the codes come from. `authorization_pending` and `slow_down` are no
+ * errors but answers: the seller has not decided yet.
+ */
 export const ERROR_TABLE: readonly ErrorRule[] = [
   {
     id: 'login-revoked',
@@ -43,10 +58,30 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     whatToDo: 'Log in again: "accounts authorize ID". A refresh token that is also used elsewhere stops working here.',
   },
   {
+    id: 'login-denied',
+    status: 400,
+    codes: ['access_denied'],
+    kinds: ['device_login'],
+    type: 'AccountRefused',
+    retry: 'final',
+    sentence: 'The login was refused at Allegro.',
+    whatToDo: 'Log in again ("accounts authorize ID") and agree to what the application asks for.',
+  },
+  {
+    id: 'login-link-expired',
+    status: 400,
+    codes: ['expired_token', 'Invalid device code', 'invalid_device_code', 'invalid_grant'],
+    kinds: ['device_login'],
+    type: 'AccountRefused',
+    retry: 'final',
+    sentence: 'The login link has expired or was used already.',
+    whatToDo: 'Start again: "accounts authorize ID" prints a new link.',
+  },
+  {
     id: 'client-refused',
     status: 'any',
     codes: ['invalid_client', 'unauthorized_client'],
-    kinds: ['token'],
+    kinds: LOGINS,
     type: 'ApplicationRefused',
     retry: 'final',
     sentence: 'Allegro does not accept the application: its Client ID or secret is wrong, or it was blocked.',
@@ -67,7 +102,7 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     id: 'login-server-error',
     status: '5xx',
     codes: [],
-    kinds: ['token'],
+    kinds: LOGINS,
     type: 'MarketplaceUnavailable',
     retry: 'declared',
     sentence: 'Allegro did not answer when asked for a new access token.',
@@ -77,7 +112,7 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     id: 'login-refused',
     status: '4xx',
     codes: [],
-    kinds: ['token'],
+    kinds: LOGINS,
     type: 'ApplicationRefused',
     retry: 'final',
     sentence: 'Allegro refuses the way this application asks for tokens.',
@@ -113,6 +148,16 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     retry: 'final',
     sentence: 'Allegro does not accept the version of its API that this program speaks.',
     whatToDo: REPORT_IT,
+  },
+  {
+    id: 'scope-missing',
+    status: 403,
+    codes: ['insufficient_scope', 'access_denied'],
+    kinds: [],
+    type: 'AccountRefused',
+    retry: 'final',
+    sentence: 'The login of this account does not allow what the sync has to do.',
+    whatToDo: 'Log in again with all scopes: "accounts authorize ID".',
   },
   {
     id: 'offer-access-denied',
@@ -294,10 +339,20 @@ export const ERROR_TABLE: readonly ErrorRule[] = [
     whatToDo: REPORT_IT,
   },
   {
+    id: 'operation-server-error',
+    status: '5xx',
+    codes: [],
+    kinds: ['operation'],
+    type: 'OutcomeUnknown',
+    retry: 'declared',
+    sentence: 'Allegro does not say what became of a change that it had accepted.',
+    whatToDo: 'Nothing: the offer is read and the value is sent again if need be.',
+  },
+  {
     id: 'timeout-status',
     status: 408,
     codes: [],
-    kinds: WRITES,
+    kinds: [...WRITES, 'operation'],
     type: 'OutcomeUnknown',
     retry: 'declared',
     sentence: 'Allegro gave up before the change was done; whether it took effect is not known.',

@@ -44,6 +44,7 @@ export function answerError(answer: JudgedAnswer & { message: string | null; fac
   const details = [words, answer.message].filter((part) => part !== null && part !== '').join(': ');
   return new SyncError(rule.type, details === '' ? rule.sentence : `${rule.sentence} (${details})`, {
     ...answer.facts,
+    whatToDo: rule.whatToDo,
     ...(answer.status === null ? {} : { status: answer.status }),
     ...(answer.code === null ? {} : { code: answer.code }),
   });

@@ -7,7 +7,7 @@ import type { Call } from '../domain/marketplace.js';
 import { LimiterUnavailable, type Quota, type RateLimiter } from '../rate-limit/limiter.js';
 import type { AnswerKind } from './error-table.js';
 import { parseProblem } from './answers.js';
-import { findErrorRule, transportError } from './errors.js';
+import { answerError, findErrorRule, transportError } from './errors.js';
 import { redact, toTraceId } from './redact.js';
 import { RequestGate } from './request-gate.js';
 import { parseRetryAfter } from './retry-after.js';
@@ -183,14 +183,16 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   }
 
   /** Who is blocked and for how long is Redis' to know; when it is away the caller waits all the same. */
-  async function tellBlock(request: HttpRequest, retryAfterMs: number | null): Promise<never> {
+  async function tellBlock(request: HttpRequest, { status, body, retryAfterMs }: HttpAnswer): Promise<never> {
     // Logins are limited per seller by counters of their own: the other accounts go on.
-    const meant = request.kind === 'token' && request.quotas.length > 1 ? request.quotas.slice(1) : request.quotas;
+    const meant = request.host === 'auth' && request.quotas.length > 1 ? request.quotas.slice(1) : request.quotas;
     await options.limiter.penalise(meant, retryAfterMs).catch(() => undefined);
-    throw new SyncError('RateLimited', `${request.operation}: Allegro has had too many requests (429).`, {
-      status: 429,
-      retryInMs: retryAfterMs ?? BLOCK_MS,
-      scope: meant.at(-1)?.scope ?? 'app',
+    throw answerError({
+      kind: request.kind,
+      status,
+      code: shownCode(request, body),
+      message: null,
+      facts: { retryInMs: retryAfterMs ?? BLOCK_MS, scope: meant.at(-1)?.scope ?? 'app' },
     });
   }
 
@@ -211,7 +213,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     };
     report.status = answer.status;
     report.traceId = answer.traceId;
-    if (answer.status === 429) return tellBlock(request, answer.retryAfterMs);
+    if (answer.status === 429) return tellBlock(request, answer);
     if (permit.isProbe) await options.limiter.answered(request.quotas).catch(() => undefined);
     if (answer.status >= 400) Object.assign(report, judgeRefusal(request, answer));
     return answer;
@@ -273,9 +275,15 @@ function toldOf({ runId, sku, attempt }: HttpRequest['call']): Pick<RequestRepor
 function judgeRefusal(request: HttpRequest, { status, body }: HttpAnswer): Pick<Report, 'error' | 'errorCode'> {
   const { code } = parseProblem(body);
   const error = findErrorRule({ kind: request.kind, status, code }).type;
+  const errorCode = shownCode(request, body);
+  return errorCode === null ? { error } : { error, errorCode };
+}
+
+/** Allegro's code as it may be shown; null: none, or one that repeats what was sent. */
+function shownCode(request: HttpRequest, body: string): string | null {
+  const { code } = parseProblem(body);
   const sent = [request.headers['authorization'], request.body];
-  if (code === null || sent.some((text) => text?.includes(code))) return { error };
-  return { error, errorCode: redact(code, []) };
+  return code === null || sent.some((text) => text?.includes(code)) ? null : redact(code, []);
 }
 
 /** Writes to offers; OAuth's POSTs change nothing that is for sale. */

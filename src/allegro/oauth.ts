@@ -4,6 +4,7 @@ import { SyncError } from '../domain/errors.js';
 import type { AccountId } from '../domain/ids.js';
 import type { TokenPair } from '../domain/token-store.js';
 import { deviceSchema, parseAnswer, parseProblem, tokenSchema } from './answers.js';
+import type { AnswerKind } from './error-table.js';
 import { answerError } from './errors.js';
 import type { HttpAnswer, HttpClient } from './http-client.js';
 import type { Quotas } from './quotas.js';
@@ -67,11 +68,17 @@ export function createOAuth({ http, quotas, clientId, clientSecret, now = Date.n
 
   async function post(
     accountId: AccountId,
-    request: { operation: string; route: string; form: Record<string, string>; signal?: AbortSignal | undefined },
+    request: {
+      operation: string;
+      kind: LoginKind;
+      route: string;
+      form: Record<string, string>;
+      signal?: AbortSignal | undefined;
+    },
   ): Promise<HttpAnswer> {
     return http.send({
       operation: request.operation,
-      kind: 'token',
+      kind: request.kind,
       method: 'POST',
       host: 'auth',
       route: request.route,
@@ -90,11 +97,11 @@ export function createOAuth({ http, quotas, clientId, clientSecret, now = Date.n
     });
   }
 
-  function failure(answer: HttpAnswer, secrets: readonly string[]): SyncError {
+  function failure(answer: HttpAnswer, kind: LoginKind, secrets: readonly string[]): SyncError {
     const problem = parseProblem(answer.body);
     const all = [...secrets, clientSecret, basic];
     return answerError({
-      kind: 'token',
+      kind,
       status: answer.status,
       code: problem.code === null ? null : redact(problem.code, all),
       message: problem.message === null ? null : redact(problem.message, all),
@@ -123,6 +130,7 @@ export function createOAuth({ http, quotas, clientId, clientSecret, now = Date.n
     const operation = 'awaitDeviceLogin';
     const answer = await post(accountId, {
       operation,
+      kind: 'device_login',
       route: TOKEN_ROUTE,
       form: { grant_type: DEVICE_GRANT, device_code: login.deviceCode },
       signal,
@@ -133,14 +141,8 @@ export function createOAuth({ http, quotas, clientId, clientSecret, now = Date.n
         return { kind: 'wait', slower: false };
       case 'slow_down':
         return { kind: 'wait', slower: true };
-      case 'access_denied':
-        throw new SyncError('AccountRefused', 'The login was refused at Allegro.');
-      case 'expired_token':
-      case 'invalid device code':
-      case 'invalid_device_code':
-        throw linkExpired();
       default:
-        throw failure(answer, [login.deviceCode]);
+        throw failure(answer, 'device_login', [login.deviceCode]);
     }
   }
 
@@ -149,10 +151,11 @@ export function createOAuth({ http, quotas, clientId, clientSecret, now = Date.n
       const operation = 'refreshToken';
       const answer = await post(accountId, {
         operation,
+        kind: 'token',
         route: TOKEN_ROUTE,
         form: { grant_type: 'refresh_token', refresh_token: refreshToken },
       });
-      if (answer.status !== 200) throw failure(answer, [refreshToken]);
+      if (answer.status !== 200) throw failure(answer, 'token', [refreshToken]);
       return toPair(operation, answer);
     },
 
@@ -160,11 +163,12 @@ export function createOAuth({ http, quotas, clientId, clientSecret, now = Date.n
       const operation = 'startDeviceLogin';
       const answer = await post(accountId, {
         operation,
+        kind: 'device_login',
         route: DEVICE_ROUTE,
         form: { client_id: clientId, scope: ALLEGRO_SCOPES.join(' ') },
         signal,
       });
-      if (answer.status !== 200) throw failure(answer, []);
+      if (answer.status !== 200) throw failure(answer, 'device_login', []);
       const device = parse(deviceSchema, operation, answer);
       return {
         verificationUri: device.verification_uri,
@@ -196,6 +200,8 @@ export function createOAuth({ http, quotas, clientId, clientSecret, now = Date.n
     },
   };
 }
+
+type LoginKind = Extract<AnswerKind, 'token' | 'device_login'>;
 
 const PASSING: ReadonlySet<string> = new Set(['MarketplaceUnavailable', 'RateLimited', 'DependencyUnavailable']);
 

@@ -52,6 +52,8 @@ export interface ErrorFacts {
   readonly retryInMs?: number;
   /** For `RateLimited`: which quota. */
   readonly scope?: string;
+  /** What a person can do about it: a sentence or two. */
+  readonly whatToDo?: string;
 }
 
 /** Base of all errors that the parts throw at each other. */

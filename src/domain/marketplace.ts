@@ -168,4 +168,6 @@ export interface CommandTask {
   readonly message: string | null;
   /** Of a failed task: what follows for the offer. */
   readonly errorType?: SyncErrorType;
+  /** Of a failed task: what a person can do about it. */
+  readonly whatToDo?: string;
 }

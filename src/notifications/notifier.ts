@@ -16,6 +16,8 @@ const offerFailureSchema = z.object({
   target: z.number().int(),
   errorClass: z.string(),
   error: z.string(),
+  /** What to do, as a sentence or a command; absent: not known. */
+  action: z.string().optional(),
   attempts: z.number().int(),
   at: isoTime,
   /** Set when the marketplace goes on selling more than there is: how many pieces too many. */

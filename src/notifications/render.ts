@@ -84,6 +84,7 @@ function renderFailure(failure: OfferFailure, time: TimeWriter): string {
     `SKU <code>${cut(failure.sku, 64)}</code>, offer <code>${cut(failure.offerId, 64)}</code>`,
     `Stock: ${failure.current ?? 'unknown'} → ${failure.target}`,
     `Error: ${cut(failure.errorClass, 40)}: ${cut(failure.error, 200)}`,
+    ...(failure.action === undefined ? [] : [`To do: ${cut(failure.action, 160)}`]),
     `Attempts: ${failure.attempts}, ${time(failure.at)}`,
   ].join('\n');
 }

@@ -12,6 +12,8 @@ export interface FailedAttempt {
   readonly code: string | null;
   readonly message: string;
   readonly traceId: string | null;
+  /** What a person can do about it; null: not known. */
+  readonly whatToDo: string | null;
   /**
    * - `again`: stays `sending`; another attempt follows
    * - `command`, `end_command`: tried once more by that route
@@ -37,7 +39,7 @@ export async function recordFailedAttempt(db: Db, run: Run, attempt: FailedAttem
         errorClass: attempt.errorClass,
         errorCode: code,
         errorMessage: message,
-        answer: JSON.stringify({ code, traceId: attempt.traceId }),
+        answer: JSON.stringify({ code, traceId: attempt.traceId, whatToDo: attempt.whatToDo }),
         operation: null,
         ...(attempt.next === 'again' ? { state: 'sending' } : {}),
         ...(attempt.next === 'rejected' ? { state: 'rejected', settledAt: sql<Date>`clock_timestamp()` } : {}),

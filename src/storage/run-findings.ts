@@ -15,6 +15,8 @@ export interface RejectedChange {
   readonly attempts: number;
   readonly errorClass: string;
   readonly errorMessage: string;
+  /** null: not known. */
+  readonly whatToDo: string | null;
   readonly settledAt: Date;
 }
 
@@ -22,7 +24,8 @@ export interface RejectedChange {
 export async function readRejectedChanges(db: Db, run: Run): Promise<RejectedChange[]> {
   const { rows } = await sql<RejectedChange>`
     select offer_id, sku, kind, value_before, target, attempts, coalesce(error_class, 'unknown') as error_class,
-      coalesce(error_message, 'no message') as error_message, coalesce(settled_at, clock_timestamp()) as settled_at
+      coalesce(error_message, 'no message') as error_message, answer ->> 'whatToDo' as what_to_do,
+      coalesce(settled_at, clock_timestamp()) as settled_at
     from offer_changes where run_id = ${run.runId} and state = 'rejected'
     order by array_position(array['end', 'lower', 'reactivate', 'raise'], kind), value_before - target desc, offer_id`.execute(
     db,

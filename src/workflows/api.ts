@@ -110,6 +110,14 @@ export interface ScanCursor {
   readonly position: number;
 }
 
+/** Why an account as a whole failed, is paused or was stopped. */
+export interface RunFailure {
+  readonly class: string;
+  readonly message: string;
+  /** What a person can do about it; absent: not known, or it passes by itself. */
+  readonly whatToDo?: string;
+}
+
 export interface AccountResult {
   readonly accountId: string;
   readonly accountName: string;
@@ -128,7 +136,7 @@ export interface AccountResult {
   readonly requests: number;
   readonly batches: number;
   /** Why the account as a whole failed, is paused or was stopped. */
-  readonly failure: { readonly class: string; readonly message: string } | null;
+  readonly failure: RunFailure | null;
 }
 
 export type SyncPhase =

@@ -17,6 +17,7 @@ import {
   type AccountProgress,
   type AccountResult,
   type ContinuedRun,
+  type RunFailure,
   type ScanCursor,
   type SyncAccountInput,
 } from './api.js';
@@ -32,7 +33,7 @@ const CLOSING_PATIENCE_MS = 3_600_000;
 /** How a run came to its end. */
 interface RunEnd {
   readonly end: 'done' | 'failed' | 'paused' | 'stopped' | 'superseded';
-  readonly failure: { readonly class: string; readonly message: string } | null;
+  readonly failure: RunFailure | null;
 }
 
 /** What is known of the run; filled by opening it, carried on by continue-as-new. */

@@ -1,6 +1,7 @@
 import { ActivityFailure, ApplicationFailure, sleep, TimeoutFailure } from '@temporalio/workflow';
 import type { PermitWait } from '../activities/permit-wait.js';
-import { NOBODYS_ANSWER } from '../domain/errors.js';
+import { NOBODYS_ANSWER, type ErrorFacts } from '../domain/errors.js';
+import type { RunFailure } from './api.js';
 
 /** Pauses between two tries while a part is away: from the first to the longest, doubling. */
 const FIRST_PAUSE_MS = 1_000;
@@ -70,15 +71,26 @@ function waitAfter(error: unknown, pauseMs: number): { ms: number; why: string; 
 }
 
 function retryInMs(failure: ApplicationFailure): number {
-  const facts: unknown = failure.details?.[0];
-  if (typeof facts !== 'object' || facts === null || !('retryInMs' in facts)) return 0;
-  return typeof facts.retryInMs === 'number' ? facts.retryInMs : 0;
+  const retryInMs = factOf(failure, 'retryInMs');
+  return typeof retryInMs === 'number' ? retryInMs : 0;
 }
 
-/** Class and message of what ended an activity, as a person is to read it. */
-export function failureOf(error: unknown): { class: string; message: string } {
+function factOf(failure: ApplicationFailure, name: keyof ErrorFacts): unknown {
+  const facts: unknown = failure.details?.[0];
+  return typeof facts === 'object' && facts !== null ? new Map(Object.entries(facts)).get(name) : undefined;
+}
+
+/** What ended an activity, as a person is to read it. */
+export function failureOf(error: unknown): RunFailure {
   if (error instanceof ActivityFailure && error.cause !== undefined) return failureOf(error.cause);
-  if (error instanceof ApplicationFailure) return { class: error.type ?? 'InternalError', message: error.message };
+  if (error instanceof ApplicationFailure) {
+    const whatToDo = factOf(error, 'whatToDo');
+    return {
+      class: error.type ?? 'InternalError',
+      message: error.message,
+      ...(typeof whatToDo === 'string' ? { whatToDo } : {}),
+    };
+  }
   if (error instanceof TimeoutFailure) return { class: 'DependencyUnavailable', message: error.message };
   return { class: 'InternalError', message: error instanceof Error ? error.message : 'unknown' };
 }

@@ -66,6 +66,7 @@ function aFailure(offerId: OfferId, changes: Partial<FailedAttempt> = {}): Faile
     code: 'X',
     message: 'no',
     traceId: null,
+    whatToDo: null,
     next: 'rejected',
     isQuarantined: true,
     ...changes,

@@ -11,6 +11,7 @@ const KINDS: readonly AnswerKind[] = [
   'offer_write',
   'operation',
   'token',
+  'device_login',
   'task',
 ];
 
@@ -64,7 +65,12 @@ describe('the error table', () => {
     { kind: 'account_read', status: 302, code: null, type: 'InvalidAnswer', retry: 'declared' },
     { kind: 'operation', status: 404, code: null, type: 'OutcomeUnknown', retry: 'declared' },
     { kind: 'operation', status: 422, code: 'SOMETHING_NEW', type: 'OfferRejected', retry: 'final' },
-    { kind: 'operation', status: 502, code: null, type: 'MarketplaceUnavailable', retry: 'declared' },
+    { kind: 'operation', status: 502, code: null, type: 'OutcomeUnknown', retry: 'declared' },
+    { kind: 'operation', status: 408, code: null, type: 'OutcomeUnknown', retry: 'declared' },
+    { kind: 'offer_write', status: 403, code: 'insufficient_scope', type: 'AccountRefused', retry: 'final' },
+    { kind: 'device_login', status: 400, code: 'access_denied', type: 'AccountRefused', retry: 'final' },
+    { kind: 'device_login', status: 400, code: 'Invalid device code', type: 'AccountRefused', retry: 'final' },
+    { kind: 'device_login', status: 401, code: 'invalid_client', type: 'ApplicationRefused', retry: 'final' },
     { kind: 'token', status: 400, code: 'invalid_grant', type: 'TokenRevoked', retry: 'final' },
     { kind: 'token', status: 401, code: 'invalid_client', type: 'ApplicationRefused', retry: 'final' },
     { kind: 'token', status: 401, code: 'unauthorized', type: 'ApplicationRefused', retry: 'final' },
@@ -98,7 +104,11 @@ test('an error tells the sentence, and Allegro’s own code and words', () => {
   const error = answerError({ kind: 'offer_write', status: 422, code: 'NEW_CODE', message: 'Marka [parameters]' });
 
   expect(error.message).toBe('Allegro refuses this change of the offer. (422 NEW_CODE: Marka [parameters])');
-  expect(error.facts).toEqual({ status: 422, code: 'NEW_CODE' });
+  expect(error.facts).toEqual({
+    status: 422,
+    code: 'NEW_CODE',
+    whatToDo: 'Open the offer at Allegro and correct what the message names.',
+  });
 });
 
 test('without an answer a write is unknown and a read has failed, unless it was never sent', () => {
