@@ -88,15 +88,16 @@ interface Scan {
 async function scanListing(scan: Scan): Promise<ScanCursor | null> {
   const { db, marketplace } = scan.services;
   const { call, run } = scan.scope;
+  const limit = scan.services.offersPerPage ?? OFFERS_PER_PAGE;
   for (let page = 0; page < PAGES_PER_CALL; page += 1) {
     call.signal?.throwIfAborted();
     const { listed, totalCount } = await scanPage(scan, () =>
-      marketplace.listOffers(call, { offset: scan.at.position, limit: OFFERS_PER_PAGE }),
+      marketplace.listOffers(call, { offset: scan.at.position, limit }),
     );
     const position = scan.at.position + listed;
     scan.done.total = totalCount;
     scan.at = { position };
-    if (listed < OFFERS_PER_PAGE || position >= totalCount) {
+    if (listed < limit || position >= totalCount) {
       await recordScanEnd(db, run.runId, { totalCount, isComplete: position >= totalCount });
       return null;
     }

@@ -12,6 +12,8 @@ export interface ActivityServices {
   readonly logger: Logger;
   readonly requests: RequestCounter;
   readonly metrics: RunMetrics;
+  /** Rows of a page of the listing. Default 1000, the most there is; tests make it small. */
+  readonly offersPerPage?: number;
   /** Sends all messages that are due; never throws for a notifier that is down. */
   readonly deliverMessages: () => Promise<{ sent: number; failed: number }>;
 }

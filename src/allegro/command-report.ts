@@ -3,7 +3,7 @@ import { SyncError } from '../domain/errors.js';
 import type { CommandId, OfferId } from '../domain/ids.js';
 import type { Call, CommandReport, CommandTask } from '../domain/marketplace.js';
 import { commandReportSchema, subjectTasksSchema, tasksSchema } from './answers.js';
-import { findErrorRule } from './errors.js';
+import { answerError } from './errors.js';
 import type { Quotas, SellerResource } from './quotas.js';
 import { redact } from './redact.js';
 import type { AccountRequest, Session } from './session.js';
@@ -90,14 +90,18 @@ function toTask(offerId: OfferId, task: AnsweredTask): CommandTask {
     offerId,
     state: STATES[task.status],
     code,
-    message: clean(error?.message ?? task.message),
-    ...(task.status === 'FAIL' ? judge(code) : {}),
+    ...judge(task, code, clean(error?.message ?? task.message)),
   };
 }
 
-function judge(code: string | null): Pick<CommandTask, 'errorType' | 'whatToDo'> {
-  const { type, whatToDo } = findErrorRule({ kind: 'task', status: null, code });
-  return { errorType: type, whatToDo };
+function judge(
+  { status }: AnsweredTask,
+  code: string | null,
+  message: string | null,
+): Pick<CommandTask, 'message' | 'errorType' | 'whatToDo'> {
+  if (status !== 'FAIL') return { message };
+  const { type, message: told, facts } = answerError({ kind: 'task', status: null, code, message });
+  return { message: told, errorType: type, ...(facts.whatToDo === undefined ? {} : { whatToDo: facts.whatToDo }) };
 }
 
 function clean(text: string | null | undefined): string | null {

@@ -34,6 +34,8 @@ export interface AllegroOptions {
   readonly maxInlineWaitMs?: number;
   /** Multiplies all time-outs; tests make it small. */
   readonly timeoutFactor?: number;
+  /** Milliseconds since 1970; tests put in their own. */
+  readonly now?: () => number;
 }
 
 /** Everything of Allegro, behind one HTTP client. */
@@ -52,7 +54,7 @@ export function createAllegro(options: AllegroOptions): Allegro {
   const quotas = createQuotas(options.requestsPerMinute);
   const http = createHttpClient(options);
   const oauth = createOAuth({ http, quotas, clientId, clientSecret });
-  const tokens = createTokenSource({ store, oauth });
+  const tokens = createTokenSource({ store, oauth, ...(options.now === undefined ? {} : { now: options.now }) });
   const session = createSession({ http, tokens, store, quotas });
   const offers = createOffers({ session, quotas, apiUrl });
   const commands = createCommands({ session, quotas });

@@ -95,9 +95,11 @@ export async function setUpActivities(
     with: (changes) => withServices(changes),
     async shop(changes = {}) {
       shops += 1;
-      const seller = String(45_000_000 + shops);
-      const accountId = toAccountId(`shop-${shops}`);
-      await addAccount(db, { accountId, name: `Shop ${shops}`, mode: 'live' });
+      // Several may be made at a time.
+      const number = shops;
+      const seller = String(45_000_000 + number);
+      const accountId = toAccountId(`shop-${number}`);
+      await addAccount(db, { accountId, name: `Shop ${number}`, mode: 'live' });
       await changeAccount(db, accountId, changes);
       const pair = await admin.issueTokens({ sellerId: seller });
       await store.replace(accountId, null, { ...pair, accessExpiresAt: new Date(Date.now() + 12 * 3_600_000) });
@@ -110,7 +112,7 @@ export async function setUpActivities(
           (await admin.addOffers(fields.map((one) => ({ ...one, sellerId: seller })))).map(({ id }) => toOfferId(id)),
         sku: () => {
           skus += 1;
-          return `S${shops}-${skus}`;
+          return `S${number}-${skus}`;
         },
         async open({ skus: chosen, isPreview = false, executionId = randomUUID() } = {}) {
           const { openRun } = withServices({}, executionId);

@@ -1,7 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities, MarketplaceActivities } from '../../../src/activities/index.js';
 import type { AccountId, OfferId, RunId } from '../../../src/domain/ids.js';
-import type { AccountResult } from '../../../src/workflows/api.js';
+import type { CloseRunInput } from '../../../src/activities/close-run.js';
+import type { AccountResult, RunFailure } from '../../../src/workflows/api.js';
 
 type All = Activities & MarketplaceActivities;
 
@@ -15,6 +16,8 @@ export interface DrivenRun {
   readonly phaseAttempts?: number;
   /** Rounds of asking for the reports of commands. */
   readonly commandChecks?: number;
+  /** Before each of these rounds. */
+  readonly checkPauseMs?: number;
 }
 
 /** What no retry changes, or concerns all: as in `workflows/retry-policies.ts`. */
@@ -27,6 +30,8 @@ const OFFER_CLASSES = [
   'InvalidAnswer',
   'InternalError',
 ];
+/** Of what concerns all offers: a retry would get the same answer. */
+const FINAL = ['Superseded', 'WritesStopped', 'TokenRevoked', 'AccountRefused', 'ApplicationRefused'];
 const NOBODYS_ANSWER = ['RateLimited', 'DependencyUnavailable'];
 const MOST_ROUNDS = 10;
 
@@ -35,7 +40,7 @@ const MOST_ROUNDS = 10;
  * into a second.
  */
 export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult> {
-  const { accountId, runId, offerAttempts = 4, phaseAttempts = 3, commandChecks = 40 } = run;
+  const { accountId, runId, offerAttempts = 4, phaseAttempts = 3, commandChecks = 40, checkPauseMs = 10 } = run;
   const between = run.between ?? (() => Promise.resolve());
 
   async function answered<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -46,7 +51,7 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
       } catch (error) {
         const type = error instanceof ApplicationFailure ? (error.type ?? '') : '';
         const isFree = NOBODYS_ANSWER.includes(type);
-        const isFinal = ['Superseded', 'WritesStopped', 'TokenRevoked', 'AccountRefused'].includes(type);
+        const isFinal = FINAL.includes(type);
         if (isFinal || (isFree ? free >= 20 : attempt >= phaseAttempts)) throw error;
         if (isFree) free += 1;
         else attempt += 1;
@@ -75,7 +80,7 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
 
   async function settleCommands(): Promise<void> {
     for (let check = 1; check <= commandChecks; check += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, checkPauseMs));
       const { open, retry } = await answered(() =>
         act.checkCommands({ runId, of: 'this_run', priority: 'scheduled', isLastCheck: check === commandChecks }),
       );
@@ -128,12 +133,29 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
     () => null,
     (error: unknown) => {
       if (!(error instanceof ApplicationFailure)) throw error;
-      return { class: error.type ?? 'InternalError', message: error.message };
+      return failureOf(error);
     },
   );
-  const end = failure === null ? 'done' : failure.class === 'Superseded' ? 'superseded' : 'failed';
+  const end = failure === null ? 'done' : (ENDS.get(failure.class) ?? 'failed');
   const { result } = await act.closeRun({ accountId, runId, end, failure, accountName: accountId, mode: 'live' });
   return result;
+}
+
+/** As in `workflows/sync-account.ts`. */
+const ENDS = new Map<string, CloseRunInput['end']>([
+  ['Superseded', 'superseded'],
+  ['TokenRevoked', 'paused'],
+  ['WritesStopped', 'stopped'],
+]);
+
+function failureOf(error: ApplicationFailure): RunFailure {
+  const facts: unknown = error.details?.[0];
+  const whatToDo = new Map(Object.entries(facts ?? {})).get('whatToDo');
+  return {
+    class: error.type ?? 'InternalError',
+    message: error.message,
+    ...(typeof whatToDo === 'string' ? { whatToDo } : {}),
+  };
 }
 
 /** Pieces in all buckets together. */

@@ -147,6 +147,8 @@ test('every row that an answer to these requests can have is provoked', () => {
   expect(left.sort()).toEqual(
     [
       'client-refused',
+      'login-denied',
+      'login-link-expired',
       'login-refused',
       'login-revoked',
       'login-server-error',

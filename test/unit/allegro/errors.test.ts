@@ -59,6 +59,7 @@ describe('the error table', () => {
     { kind: 'offer_write', status: 400, code: 'VALIDATION_ERROR', type: 'OfferRejected', retry: 'final' },
     { kind: 'offer_write', status: 418, code: null, type: 'OfferRejected', retry: 'final' },
     { kind: 'command_write', status: 503, code: null, type: 'OutcomeUnknown', retry: 'declared' },
+    { kind: 'offer_read', status: 422, code: 'SOMETHING_NEW', type: 'InvalidAnswer', retry: 'declared' },
     { kind: 'account_read', status: 503, code: null, type: 'MarketplaceUnavailable', retry: 'declared' },
     { kind: 'account_read', status: 403, code: 'OfferAccessDeniedException', type: 'AccountRefused', retry: 'final' },
     { kind: 'account_read', status: 406, code: 'NotAcceptableException', type: 'ApplicationRefused', retry: 'final' },
