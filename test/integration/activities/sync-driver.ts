@@ -150,7 +150,7 @@ const ENDS = new Map<string, CloseRunInput['end']>([
 
 function failureOf(error: ApplicationFailure): RunFailure {
   const facts: unknown = error.details?.[0];
-  const whatToDo = new Map(Object.entries(facts ?? {})).get('whatToDo');
+  const whatToDo: unknown = new Map<string, unknown>(Object.entries(facts ?? {})).get('whatToDo');
   return {
     class: error.type ?? 'InternalError',
     message: error.message,
