@@ -66,7 +66,22 @@ const listingRow = z
     };
   });
 
-export const listingSchema = z.object({ offers: z.array(listingRow).max(1000), totalCount: pieces });
+/** The id of one offer on the row of another would let its number be written to the wrong offer. */
+export const listingSchema = z.object({
+  offers: z
+    .array(listingRow)
+    .max(1000)
+    .refine((rows) => {
+      const skus = new Map<string, string | null>();
+      return rows.every(({ offerId: id, sku }) => {
+        const isKnown = skus.has(id);
+        const before = skus.get(id);
+        skus.set(id, sku);
+        return !isKnown || before === sku;
+      });
+    }, 'one offer stands there with two SKUs'),
+  totalCount: pieces,
+});
 
 export const productOfferSchema = z.object({
   id: offerId,

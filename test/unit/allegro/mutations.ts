@@ -85,6 +85,36 @@ export function mutateField(random: Random, body: unknown, { secret }: { secret:
   return JSON.stringify(mutated);
 }
 
+/** Still JSON: one field is dropped, of another type, out of range, or, where it is an id, another offer's. */
+export function distortField(random: Random, body: unknown, ids: readonly string[]): string {
+  const path = pick(random, pathsOf(body).slice(1));
+  const isId = path.at(-1) === 'id' && !path.includes('external');
+  const changed = replaceAt(
+    body,
+    path,
+    pick(random, [
+      () => DROP,
+      retype,
+      (old: unknown) => (typeof old === 'number' ? pick(random, [-1, 0.5, 1e21, 2_147_483_648]) : retype(old)),
+      (old: unknown) => (isId ? pick(random, [...ids, '99999999999']) : retype(old)),
+    ]),
+  );
+  return JSON.stringify(changed);
+}
+
+function retype(old: unknown): unknown {
+  switch (typeof old) {
+    case 'string':
+      return { text: old };
+    case 'number':
+      return `${old} szt.`;
+    case 'boolean':
+      return String(old);
+    default:
+      return Array.isArray(old) ? {} : 'something else';
+  }
+}
+
 /** No JSON any more, or none that was meant: cut, garbled, HTML, too deep. */
 export function mutateText(random: Random, body: unknown, { secret }: { secret: string }): string {
   const text = JSON.stringify(body);
