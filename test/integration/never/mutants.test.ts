@@ -11,13 +11,14 @@ import { NEVER_SETTINGS, runCase, shopCase, type ShopCase } from './shop-case.js
 const DECISION = 'src/domain/decision.ts';
 const SEND = 'src/activities/send-change.ts';
 const SCAN = 'src/activities/scan-offers.ts';
-const COMMANDS = 'src/activities/commands.ts';
+const COMMANDS = 'src/activities/submit-command.ts';
+const ENDING = 'src/domain/ending.ts';
 const PLAN = 'src/storage/write-plan.ts';
 const STOCK = 'src/domain/stock.ts';
 const OFFERS = 'src/allegro/offers.ts';
 const ALLEGRO_COMMANDS = 'src/allegro/commands.ts';
 /** Those first that others of them import. */
-const FILES = [STOCK, DECISION, PLAN, SEND, SCAN, COMMANDS, OFFERS, ALLEGRO_COMMANDS];
+const FILES = [STOCK, ENDING, DECISION, PLAN, SEND, SCAN, COMMANDS, OFFERS, ALLEGRO_COMMANDS];
 
 interface Mutant {
   readonly rule: string;
@@ -121,9 +122,9 @@ const MUTANTS: readonly Mutant[] = [
     rule: 'an ending is ours only near the time of ours',
     edits: [
       {
-        file: DECISION,
-        find: 'return Math.abs(delayMs) <= OUR_ENDING_WITHIN_MS;',
-        replace: 'return !Number.isNaN(delayMs);',
+        file: ENDING,
+        find: 'return isSoonAfter(new Date(offer.endedAt), memory.endedByUsAt);',
+        replace: 'return memory.endedByUsAt !== null;',
       },
     ],
     hazard: 'ended by us, later brought back and ended by the seller',
@@ -170,8 +171,8 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: COMMANDS,
-        find: 'else if (target === (command.quantity ?? 0) ||',
-        replace: 'else if (command.quantity !== null ||',
+        find: '(target === value || isKeptAtOne(scope, value, target))',
+        replace: 'value > 0',
       },
     ],
     hazard: 'less in stock before the command of many is sent',
@@ -233,7 +234,6 @@ const MUTANTS: readonly Mutant[] = [
         find: `(row.kind === 'lower' || row.kind === 'raise') && row.target > 0;`,
         replace: `row.kind !== 'reactivate';`,
       },
-      { file: PLAN, find: 'const isEnding = target === 0;', replace: 'const isEnding = target < 0;' },
       {
         file: ALLEGRO_COMMANDS,
         find: 'if (!Number.isSafeInteger(quantity) || quantity < 1)',
@@ -257,7 +257,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'the listing is read to its end',
-    edits: [{ file: SCAN, find: 'if (counted.listed < limit || position >= total) {', replace: 'if (position > 0) {' }],
+    edits: [{ file: SCAN, find: 'if (listed < limit || position >= totalCount) {', replace: 'if (position > 0) {' }],
     hazard: 'beyond the first page',
     harm: 'left_oversold',
   },
