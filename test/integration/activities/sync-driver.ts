@@ -100,6 +100,14 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
     }
   }
 
+  /** What had to wait for a permit is the same batch once more. */
+  async function sendBatch(batch: number): Promise<readonly OfferId[]> {
+    for (;;) {
+      const { retry, wait } = await answered(() => act.updateOfferBatch({ runId, batch, priority: 'scheduled' }));
+      if (wait === undefined) return retry;
+    }
+  }
+
   async function work(): Promise<void> {
     await answered(() => act.checkCommands({ runId, of: 'earlier_runs', priority: 'scheduled', isLastCheck: true }));
     let cursor: { position: number } | null = { position: 0 };
@@ -122,8 +130,7 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
           hasCommands = (await sendCommand(commandId)) || hasCommands;
         }
         for (const batch of batches) {
-          const { retry } = await answered(() => act.updateOfferBatch({ runId, batch, priority: 'scheduled' }));
-          for (const offerId of retry) await retryOffer(offerId);
+          for (const offerId of await sendBatch(batch)) await retryOffer(offerId);
         }
       }
     }
