@@ -97,6 +97,7 @@ async function main(): Promise<void> {
   const services: ActivityServices = {
     db,
     marketplace: allegro.marketplace,
+    events: allegro.events,
     sync: config.sync,
     logger,
     requests,

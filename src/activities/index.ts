@@ -2,6 +2,7 @@ import { createLoadAccounts, createNotify, createRecordTick } from './accounts.j
 import { createAwaitRateLimit } from './await-rate-limit.js';
 import { createCloseRun } from './close-run.js';
 import { createCheckCommands } from './check-commands.js';
+import { createConfirmSales } from './confirm-sales.js';
 import { withFailures } from './failures.js';
 import { beating } from './heartbeat.js';
 import { createHousekeep } from './housekeep.js';
@@ -33,6 +34,7 @@ export function createMarketplaceActivities(services: ActivityServices) {
   return {
     openRun: withFailures(beating(createOpenRun(services))),
     scanOffers: withFailures(createScanOffers(services)),
+    confirmSales: withFailures(createConfirmSales(services)),
     submitCommand: withFailures(createSubmitCommand(services)),
     checkCommands: withFailures(createCheckCommands(services)),
     updateOfferBatch: withFailures(createUpdateOfferBatch(services)),

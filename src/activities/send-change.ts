@@ -153,7 +153,13 @@ async function planAttempt(
     endedBy: change.endedBy,
     endedAt: null,
   } as const;
-  const given = { change, stock, now, stockMaxAgeMs: stockMaxAgeMs(services.sync) };
+  const given = {
+    change,
+    stock,
+    now,
+    stockMaxAgeMs: stockMaxAgeMs(services.sync),
+    patienceMs: services.sync.unbookedSalePatienceSeconds * 1000,
+  };
   const first = decide(factsAgain(scope.account, { ...given, offer: seen }));
   // An ending or a return is decided by the offer itself, and so is what an attempt without a clear answer has done.
   const mayHaveArrived = change.valueSent !== null;
@@ -207,6 +213,7 @@ function factsAgain(
     offer: Pick<OfferDetails, 'sku' | 'format' | 'status' | 'available' | 'endedBy' | 'endedAt'>;
     now: Date;
     stockMaxAgeMs: number | null;
+    patienceMs: number;
   },
 ): OfferFacts {
   const { change, offer } = input;
@@ -234,7 +241,7 @@ function factsAgain(
     // The scan found this ending to be one that we may take back; another one is judged by who made it.
     endedBy: isSameEnding ? 'EMPTY_STOCK' : offer.endedBy,
     now: input.now,
-    unbookedSalePatienceMs: 0,
+    unbookedSalePatienceMs: input.patienceMs,
     stockMaxAgeMs: input.stockMaxAgeMs,
   };
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { SyncConfig } from '../config.js';
 import type { Marketplace } from '../domain/marketplace.js';
+import type { MarketplaceEvents } from '../domain/marketplace-events.js';
 import type { Db } from '../storage/database.js';
 import type { RequestCounter } from './request-counter.js';
 
@@ -8,6 +9,7 @@ import type { RequestCounter } from './request-counter.js';
 export interface ActivityServices {
   readonly db: Db;
   readonly marketplace: Marketplace;
+  readonly events: Pick<MarketplaceEvents, 'readSales'>;
   readonly sync: SyncConfig;
   readonly logger: Logger;
   readonly requests: RequestCounter;

@@ -1,4 +1,5 @@
 import type { BulkAnswer } from '../domain/bulk-modification.js';
+import { toldSaleAt } from '../domain/decision.js';
 import { FINAL_FOR_ONE_OFFER, SyncError } from '../domain/errors.js';
 import type { OfferId, RunId, Sku } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
@@ -16,7 +17,7 @@ import {
   type CommandOffer,
   type ReturnedChange,
 } from '../storage/commands.js';
-import { readStock } from '../storage/offers.js';
+import { readDatabaseTime, readStock } from '../storage/offers.js';
 import { mayBecome } from './claim-change.js';
 import { readReport, tellForeignCommand, usableBulk } from './command-calls.js';
 import { withHeartbeat } from './heartbeat.js';
@@ -59,7 +60,9 @@ export function createSubmitCommand(services: ActivityServices) {
 
 async function sendFirst(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
   const { db } = services;
-  const { fitting, changed, gone, held } = await compareWithStock(services, scope, command);
+  const { fitting, changed, gone, held, unbooked } = await compareWithStock(services, scope, command);
+  const unbookedIds = unbooked.map(({ offerId }) => offerId);
+  await closeUnsent(db, scope.run, unbookedIds, { state: 'held', reason: 'unbooked_sale' });
   await closeUnsent(db, scope.run, gone, { state: 'superseded', reason: 'skipped:unknown_sku' });
   await closeUnsent(db, scope.run, held, { state: 'held', reason: 'guard' });
   await returnToPlan(db, scope.run.runId, changed);
@@ -75,14 +78,15 @@ async function sendFirst(services: ActivityServices, scope: RunScope, command: C
 }
 
 async function sendAgain(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
-  const { fitting, changed, gone, held } = await compareWithStock(services, scope, command);
-  if (changed.length + gone.length + held.length === 0 && (await canBeSent(services, scope, command))) {
+  const { fitting, changed, gone, held, unbooked } = await compareWithStock(services, scope, command);
+  const isUnchanged = changed.length + gone.length + held.length + unbooked.length === 0;
+  if (isUnchanged && (await canBeSent(services, scope, command))) {
     return send(services, scope, command, { isFirst: false, hasRerouted: false });
   }
   // It may have arrived: it stays open to be asked for, and what the stock asks for now goes out on its own.
   const again = command.kind === 'bulk' ? alone : byCommand;
   await closeUnsent(services.db, scope.run, held, { state: 'unknown', reason: 'guard' });
-  await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again)]);
+  await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again), ...unbooked.map(alone)]);
   return ALL_REROUTED;
 }
 
@@ -110,6 +114,8 @@ async function compareWithStock(
   gone: OfferId[];
   /** More of them would be raised, or higher, than the guards allow. */
   held: OfferId[];
+  /** Raises of what was bought meanwhile. */
+  unbooked: CommandOffer[];
 }> {
   const changes = (await readCommandChanges(services.db, scope.run, command.commandId)).filter(
     (change) => change.state === 'planned' || change.state === 'sending',
@@ -120,19 +126,23 @@ async function compareWithStock(
   const changed: ReturnedChange[] = [];
   const gone: OfferId[] = [];
   const held: OfferId[] = [];
+  const unbooked: CommandOffer[] = [];
+  const now = await readDatabaseTime(services.db);
+  const patienceMs = services.sync.unbookedSalePatienceSeconds * 1000;
   for (const change of changes) {
-    const { offerId, sku, sold } = change;
+    const { offerId, sku, sold, kind } = change;
     const level = stock.get(sku);
     const target = level === undefined ? null : publishableQuantity(level, scope.account, sold);
     const value = carried.get(offerId);
-    if (target === null) gone.push(offerId);
+    if (level === undefined || target === null) gone.push(offerId);
+    else if (kind === 'raise' && toldSaleAt(level, now, patienceMs) !== null) unbooked.push({ offerId, target });
     else if (value !== undefined && (target === value || isKeptAtOne(scope, value, target)))
       fitting.push({ offerId, target: value });
     else if (target > change.valueBefore && !(await mayBecome(services, scope, change, { kind: 'raise', target })))
       held.push(offerId);
     else changed.push({ offerId, target, route: 'patch' });
   }
-  return { fitting, changed, gone, held };
+  return { fitting, changed, gone, held, unbooked };
 }
 
 function isKeptAtOne(scope: RunScope, value: number, target: number): boolean {

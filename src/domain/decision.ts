@@ -202,19 +202,33 @@ export function isStockTooOld(
 
 /**
  * Since when a sale seems not to be booked in the local stock; null: no reason to think so. A number that fell at the
- * marketplace while the stock row stayed the same is taken for a sale, until the row changes or patience is over.
+ * marketplace while the stock row stayed the same is taken for a sale, and so is one that was told, until the row changes
+ * or patience is over.
  */
 export function unbookedSaleSince(
   facts: Pick<OfferFacts, 'offer' | 'stock' | 'memory' | 'now' | 'unbookedSalePatienceMs'>,
 ): Date | null {
   const { offer, stock, memory, now } = facts;
-  if (memory === null || stock === null) return null;
+  if (stock === null) return null;
+  const toldAt = toldSaleAt(stock, now, facts.unbookedSalePatienceMs);
+  if (memory === null) return toldAt;
   const hasFallen = offer.available < memory.knownAvailable;
   if (hasFallen && stock.updatedAt <= memory.knownAt) return now;
   if (mayHaveSoldAfterWrite(offer, memory, stock)) return now;
+  if (toldAt !== null) return toldAt;
   if (memory.unbookedSince === null || memory.unbookedStockAt?.getTime() !== stock.updatedAt.getTime()) return null;
   const waitedMs = now.getTime() - memory.unbookedSince.getTime();
   return waitedMs < facts.unbookedSalePatienceMs ? memory.unbookedSince : null;
+}
+
+/**
+ * When pieces were bought that the stock has not booked, as the marketplace's events tell, in whatever account; null: none
+ * for which patience is not over.
+ */
+export function toldSaleAt(stock: StockLevel, now: Date, patienceMs: number): Date | null {
+  const { lastSaleAt, updatedAt } = stock;
+  if (lastSaleAt === null || lastSaleAt <= updatedAt) return null;
+  return now.getTime() - lastSaleAt.getTime() < patienceMs ? lastSaleAt : null;
 }
 
 /**

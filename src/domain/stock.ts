@@ -10,6 +10,8 @@ export interface StockLevel {
   readonly quantity: number;
   /** The newest change of any of its rows. */
   readonly updatedAt: Date;
+  /** When pieces were bought last, in any account, as far as events have told; null: none that is remembered. */
+  readonly lastSaleAt: Date | null;
 }
 
 /**

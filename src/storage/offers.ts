@@ -122,8 +122,9 @@ function toBackground(row: BackgroundRow, runId: RunId): OfferBackground {
 /** Stock of these SKUs, summed over warehouses; a SKU without a row is absent, which is not 0. */
 export async function readStock(db: Db, skus: readonly Sku[]): Promise<ReadonlyMap<Sku, StockLevel>> {
   const { rows } = await sql<StockLevel>`
-    select sku, least(sum(quantity), 2147483647)::integer as quantity, max(updated_at) as updated_at
-    from stock_levels where sku = any(${[...new Set(skus)]}::text[]) group by sku`.execute(db);
+    select sku, least(sum(quantity), 2147483647)::integer as quantity, max(updated_at) as updated_at,
+      (select max(e.bought_at) from sales e where e.sku = l.sku) as last_sale_at
+    from stock_levels l where sku = any(${[...new Set(skus)]}::text[]) group by sku`.execute(db);
   return new Map(rows.map((row) => [row.sku, row]));
 }
 

@@ -140,7 +140,7 @@ export interface AccountResult {
 }
 
 export type SyncPhase =
-  'opening' | 'settling' | 'scanning' | 'guarding' | 'writing' | 'confirming' | 'closing' | 'done';
+  'opening' | 'settling' | 'scanning' | 'asking for sales' | 'guarding' | 'writing' | 'confirming' | 'closing' | 'done';
 
 export interface AccountProgress {
   readonly accountId: string;

@@ -96,6 +96,8 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
     if (!run.isScanned) {
       if (input.continued === undefined && run.mode === 'live') await settleEarlierCommands(run);
       await scan(run, input.continued?.cursor ?? { position: 0 });
+      // Raises and returns are among what differs: a run that changes nothing asks for nothing.
+      if (progress.differing > 0) await confirmSales(run);
       progress.phase = 'guarding';
       await untilAnswered(patience, () =>
         checkGuards.executeWithOptions({ summary: 'hold back mass endings' }, [{ runId: run.runId }]),
@@ -150,6 +152,15 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
         await continueRun({ ...run, cursor, isScanned: false });
       }
     }
+  }
+
+  async function confirmSales(run: OpenedRun): Promise<void> {
+    progress.phase = 'asking for sales';
+    await awaitPermit(run.runId, 1);
+    const { confirmSales: ask } = proxyActivities<MarketplaceActivities>(phaseOptions(run.settings));
+    await untilAnswered(patience, () =>
+      ask.executeWithOptions({ summary: 'sales that the stock may not have booked' }, [{ runId: run.runId, priority }]),
+    );
   }
 
   async function awaitPermit(runId: RunId, requestsAtOnce: number): Promise<void> {

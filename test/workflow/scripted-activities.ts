@@ -46,6 +46,7 @@ export function aScript(overrides: Partial<Script> = {}): Script {
     awaitRateLimit: hasRoom,
     checkCommands: () => Promise.resolve({ open: 0, retry: [] }),
     scanOffers: aPage(),
+    confirmSales: () => Promise.resolve({ held: 0, accounts: 1 }),
     checkGuards: () => Promise.resolve({ held: 0, allowedOffers: 10 }),
     planWrites: () => Promise.resolve({ phases: [] }),
     submitCommand: () => Promise.resolve({ isSent: true, hasRerouted: false }),

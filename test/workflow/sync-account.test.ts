@@ -32,6 +32,27 @@ test.concurrent(
   },
 );
 
+test.concurrent(
+  'asks for sales before the guard where something differs, on the marketplace’s task queue',
+  async () => {
+    const { handle } = await bed.startAccount({
+      scanOffers: inTurn(aPage({ cursor: { position: 5 }, differing: 1 }), aPage({ differing: 0 })),
+    });
+    await handle.result();
+
+    const order = await readOrder(handle);
+    expect(order.slice(order.lastIndexOf('scanOffers'))).toEqual([
+      'scanOffers',
+      'awaitRateLimit',
+      'confirmSales',
+      'checkGuards',
+      'planWrites',
+      'closeRun',
+    ]);
+    expect(await readActivities(handle, 'confirmSales')).toMatchObject([{ taskQueue: MARKETPLACE_TASK_QUEUE }]);
+  },
+);
+
 test.concurrent('sends requests to the marketplace on a task queue of their own', async () => {
   const { handle } = await bed.startAccount({
     planWrites: plansOnce([aPhase({ batches: [1], commandIds: ['a command'] })]),
@@ -225,7 +246,7 @@ test.concurrent('the progress query tells the phase, the counts and what the run
     scanOffers: aPage({ seen: 120, differing: 7, total: 120 }),
     planWrites: plansOnce([aPhase({ batches: [1] })]),
     updateOfferBatch: () => Promise.resolve({ retry: [], settled: 7 }),
-    awaitRateLimit: inTurn(hasRoom, () => Promise.resolve({ waitMs: 4_000, scope: 'seller' }), hasRoom),
+    awaitRateLimit: inTurn(hasRoom, hasRoom, () => Promise.resolve({ waitMs: 4_000, scope: 'seller' }), hasRoom),
   });
 
   await until('the run waits for a permit', async () => {

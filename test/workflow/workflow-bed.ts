@@ -156,6 +156,7 @@ function marketplaceActivitiesOf(script: () => Script): MarketplaceActivities {
   return {
     openRun: (input) => script().openRun(input),
     scanOffers: (input) => script().scanOffers(input),
+    confirmSales: (input) => script().confirmSales(input),
     submitCommand: (input) => script().submitCommand(input),
     checkCommands: (input) => script().checkCommands(input),
     updateOfferBatch: (input) => script().updateOfferBatch(input),

@@ -14,7 +14,7 @@ import { createRequestCounter } from '../../../src/activities/request-counter.js
 import type { ActivityServices } from '../../../src/activities/services.js';
 import type { SyncConfig } from '../../../src/config.js';
 import { toAccountId, toOfferId, toRunId, type AccountId, type OfferId, type RunId } from '../../../src/domain/ids.js';
-import type { Marketplace } from '../../../src/domain/marketplace.js';
+import type { Allegro } from '../../../src/allegro/marketplace.js';
 import { addAccount, changeAccount, type AccountChanges } from '../../../src/storage/accounts.js';
 import type { Db } from '../../../src/storage/database.js';
 import { setStock } from '../../../src/storage/stock.js';
@@ -72,9 +72,11 @@ export async function setUpActivities(
   const allegro = await setUpAllegro(settings);
   const { db, store, admin } = allegro;
   const requests = createRequestCounter();
+  const adapter = countingAdapter(allegro, requests, options);
   const services: ActivityServices = {
     db,
-    marketplace: countingMarketplace(allegro, requests, options),
+    marketplace: adapter.marketplace,
+    events: adapter.events,
     sync: SYNC,
     logger: pino({ level: 'silent' }),
     requests,
@@ -140,17 +142,17 @@ export async function setUpActivities(
 }
 
 /** The real adapter, reporting what it sends; without a pace of its own where that would take too long. */
-function countingMarketplace(
+function countingAdapter(
   allegro: AllegroUnderTest,
   requests: ActivityServices['requests'],
   { isUnpaced = false }: { isUnpaced?: boolean },
-): Marketplace {
+): Pick<Allegro, 'marketplace' | 'events'> {
   return allegro.another({
     onRequest: ({ runId }) => {
       if (runId !== undefined) requests.count(runId);
     },
     ...(isUnpaced ? { limiter: openLimiter().limiter } : {}),
-  }).marketplace;
+  });
 }
 
 type AnyActivity = (input: never) => Promise<unknown>;

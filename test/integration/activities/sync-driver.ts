@@ -115,6 +115,7 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
       const at: { position: number } = cursor;
       ({ cursor } = await answered(() => act.scanOffers({ runId, cursor: at, priority: 'scheduled' })));
     }
+    await answered(() => act.confirmSales({ runId, priority: 'scheduled' }));
     await answered(() => act.checkGuards({ runId }));
     let hasCommands = false;
     for (let round = 0; round < MOST_ROUNDS; round += 1) {

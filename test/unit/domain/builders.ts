@@ -27,10 +27,10 @@ export function anOffer(change: Partial<ListedOffer> = {}): ListedOffer {
   };
 }
 
-export function aStock(quantity: number, updatedAt = hoursAgo(10)): StockLevel {
+export function aStock(quantity: number, updatedAt = hoursAgo(10), lastSaleAt: Date | null = null): StockLevel {
   const sku = toSku('SKU-1');
   if (sku === null) throw new Error('unreachable');
-  return { sku, quantity, updatedAt };
+  return { sku, quantity, updatedAt, lastSaleAt };
 }
 
 /** Last seen an hour ago with 5 pieces, nothing open. */

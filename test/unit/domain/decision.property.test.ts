@@ -46,7 +46,9 @@ const facts: fc.Arbitrary<OfferFacts> = fc
         isFulfillment: fc.integer({ min: 0, max: 5 }).map((roll) => roll === 0),
       })
       .map(anOffer),
-    stock: maybe(fc.tuple(pieces, hours).map(([quantity, updatedAt]) => aStock(quantity, updatedAt))),
+    stock: maybe(
+      fc.tuple(pieces, hours, maybe(hours)).map(([quantity, updatedAt, soldAt]) => aStock(quantity, updatedAt, soldAt)),
+    ),
     settings: fc.record({
       buffer: fc.integer({ min: 0, max: 5 }),
       max: maybe(fc.integer({ min: 1, max: 50 })),
@@ -175,6 +177,22 @@ describe('for any offer, stock, settings and memory', () => {
       }),
       RUNS,
     );
+  });
+
+  test('what was bought since the stock row changed is never raised while patience lasts', () => {
+    let held = 0;
+    fc.assert(
+      fc.property(facts, (given) => {
+        const { stock } = given;
+        if (stock?.lastSaleAt == null || stock.lastSaleAt <= stock.updatedAt) return;
+        if (NOW.getTime() - stock.lastSaleAt.getTime() >= given.unbookedSalePatienceMs) return;
+        const decision = decide(given);
+        if (decision.kind === 'held') held += 1;
+        if (decision.kind === 'change') expect(['lower', 'end']).toContain(decision.change);
+      }),
+      RUNS,
+    );
+    expect(held).toBeGreaterThan(0);
   });
 
   test('the same facts give the same decision, whatever the time since', () => {

@@ -214,6 +214,27 @@ describe('a number that fell at the marketplace while the stock row stayed the s
   });
 });
 
+describe('a sale that the marketplace has told of', () => {
+  const told = aStock(9, hoursAgo(3), hoursAgo(1));
+
+  test('holds raises and returns until the stock row has changed, also of an offer that was never seen', () => {
+    const held = { kind: 'held', reason: 'unbooked_sale', target: 9 };
+    expect(decide(theFacts({ stock: told }))).toEqual({ ...held, change: 'raise' });
+    expect(decide(theFacts({ stock: told, memory: null }))).toEqual({ ...held, change: 'raise' });
+    const dry = anOffer({ available: 0 });
+    expect(decide(theFacts({ stock: told, memory: null, offer: dry, isRead: true }))).toEqual({
+      ...held,
+      change: 'reactivate',
+    });
+    expect(decide(theFacts({ stock: aStock(9, hoursAgo(1), hoursAgo(1)) }))).toEqual(change('raise', 9));
+  });
+
+  test('never holds a lowering, and nothing once patience is over', () => {
+    expect(decide(theFacts({ stock: aStock(2, hoursAgo(3), hoursAgo(1)) }))).toEqual(change('lower', 2));
+    expect(decide(theFacts({ stock: told, unbookedSalePatienceMs: HOUR_MS }))).toEqual(change('raise', 9));
+  });
+});
+
 describe('a listing that may be stale', () => {
   const written = aMemory({ knownAvailable: 8, beforeWrite: 5, writtenAt: hoursAgo(1) });
 

@@ -17,7 +17,7 @@ const MUTATIONS: readonly (PlannerMutation & { readonly rule: string })[] = [
     rule: 'a SKU without a stock row is left alone (taken for 0)',
     facts: (facts) =>
       facts.stock === null && facts.offer.sku !== null
-        ? { ...facts, stock: { sku: facts.offer.sku, quantity: 0, updatedAt: facts.now } }
+        ? { ...facts, stock: { sku: facts.offer.sku, quantity: 0, updatedAt: facts.now, lastSaleAt: null } }
         : facts,
   },
   {
@@ -25,7 +25,7 @@ const MUTATIONS: readonly (PlannerMutation & { readonly rule: string })[] = [
     facts: (facts) => {
       const sku = toSku(facts.offer.offerId);
       if (facts.offer.sku !== null || sku === null) return facts;
-      return { ...withOffer(facts, { sku }), stock: { sku, quantity: 1, updatedAt: facts.now } };
+      return { ...withOffer(facts, { sku }), stock: { sku, quantity: 1, updatedAt: facts.now, lastSaleAt: null } };
     },
   },
   { rule: 'fulfilment is left alone', facts: (facts) => withOffer(facts, { isFulfillment: false }) },

@@ -98,7 +98,7 @@ function factsOf({ stock, accounts }: SeededShops, offer: TrueState): OfferFacts
       endedAt: offer.status === 'ENDED' ? NOW.toISOString() : null,
       isFulfillment: offer.isFulfillment,
     },
-    stock: sku === null || quantity === undefined ? null : { sku, quantity, updatedAt: NOW },
+    stock: sku === null || quantity === undefined ? null : { sku, quantity, updatedAt: NOW, lastSaleAt: null },
     settings: account,
     memory: null,
     isExcluded: false,
