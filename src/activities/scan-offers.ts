@@ -1,23 +1,18 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { ScanCursor } from '../workflows/api.js';
-import {
-  decide,
-  type Decision,
-  differenceOf,
-  type OfferFacts,
-  type SkipReason,
-  unbookedSaleSince,
-} from '../domain/decision.js';
-import { judgeEnding } from '../domain/ending.js';
-import { isServerError, SyncError } from '../domain/errors.js';
-import { toSku, type RunId, type Sku } from '../domain/ids.js';
+import { decide, type OfferFacts } from '../domain/decision.js';
+import { SyncError } from '../domain/errors.js';
+import { toSku, type RunId } from '../domain/ids.js';
 import type { Call, EndedBy, ListedOffer, OfferPage } from '../domain/marketplace.js';
 import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOffer } from '../storage/offers.js';
+import { countSeen } from '../storage/missing-offers.js';
 import { recordScanEnd } from '../storage/runs.js';
 import { withHeartbeat } from './heartbeat.js';
+import { countDiffering, factsOf, isUnreadable, OUTAGE_AFTER, toScanned } from './judge-offer.js';
+import { cursorToMissing, lookForMissing } from './missing-offers.js';
 import { toPermitWait, type PermitWait } from './permit-wait.js';
 import { inRun, type RunScope } from './run-scope.js';
-import { stockMaxAgeMs, type ActivityServices } from './services.js';
+import type { ActivityServices } from './services.js';
 
 export interface ScanOffersInput {
   readonly runId: RunId;
@@ -45,10 +40,8 @@ const LOOKS_PER_CHUNK = 100;
 const LOOKS_AT_ONCE = 10;
 /** Pages of all accounts that one process works on at a time: about 10 MB each, and its CPU is busy with fewer. */
 const PAGES_AT_ONCE = 8;
-/** This many server errors with not one clear answer are an outage, not the offers' fault. */
-const OUTAGE_AFTER = 8;
-/** Answers that leave an offer for the next run, so that one that cannot be read does not hide all others. */
-const UNREADABLE = ['OfferNotFound', 'AccessDenied', 'InvalidAnswer'];
+/** The first pages read again, where rows have moved: new offers come first. */
+const PAGES_AGAIN = 3;
 
 /**
  * Reads a part of the account's offers, compares it with the stock, and stores what differs. Safe to repeat: an offer
@@ -59,10 +52,12 @@ export function createScanOffers(services: ActivityServices) {
   return function scanOffers(input: ScanOffersInput): Promise<ScanOffersResult> {
     return withHeartbeat((signal) =>
       inRun(services, { ...input, signal, isBatch: true }, async (scope) => {
+        const { missing } = input.cursor;
+        if (missing !== undefined) return lookForMissing(services, scope, missing);
         const scan: Scan = { services, scope, atOnce, done: { seen: 0, differing: 0, total: null }, at: input.cursor };
         try {
           const cursor = scope.run.skus === null ? await scanListing(scan) : await scanSkus(scan);
-          return { ...scan.done, cursor };
+          return { ...scan.done, cursor: cursor ?? (await cursorToMissing(services, scope, scan.done.total)) };
         } catch (error) {
           const wait = toPermitWait(error);
           if (wait === undefined) throw error;
@@ -98,11 +93,27 @@ async function scanListing(scan: Scan): Promise<ScanCursor | null> {
     scan.done.total = totalCount;
     scan.at = { position };
     if (listed < limit || position >= totalCount) {
+      if (position >= totalCount) await readMovedRows(scan, totalCount);
       await recordScanEnd(db, run.runId, { totalCount, isComplete: position >= totalCount });
       return null;
     }
   }
   return scan.at;
+}
+
+/**
+ * An offer that is added while the listing is read comes first and moves all others on: the last row of a page is the
+ * first of the next, and the new one is on none. So where fewer offers were met than rows, the first pages are read again.
+ */
+async function readMovedRows(scan: Scan, total: number): Promise<void> {
+  const { services, scope, done } = scan;
+  for (let page = 0; page < PAGES_AGAIN; page += 1) {
+    if ((await countSeen(services.db, scope.run)) >= total) return;
+    const offset = page * OFFERS_PER_PAGE;
+    const seenBefore = done.seen;
+    await scanPage(scan, () => services.marketplace.listOffers(scope.call, { offset, limit: OFFERS_PER_PAGE }));
+    if (done.seen === seenBefore) return;
+  }
 }
 
 async function scanSkus(scan: Scan): Promise<ScanCursor | null> {
@@ -143,7 +154,7 @@ async function scanPage(scan: Scan, read: () => Promise<OfferPage>): Promise<Pag
 async function store({ services, scope, done }: Scan, scanned: readonly ScannedOffer[]): Promise<void> {
   await recordScan(services.db, scope.run, scanned);
   done.seen += scanned.length;
-  done.differing += scanned.filter((row) => row.change !== null && row.bucket !== 'skipped').length;
+  done.differing += countDiffering(scanned);
 }
 
 /** Stores what is decided and returns the offers that have to be asked for themselves. */
@@ -172,30 +183,6 @@ async function judgeAndStore(scan: Scan, listed: readonly ListedOffer[], askedAt
   return doubtful;
 }
 
-function factsOf(
-  services: ActivityServices,
-  scope: RunScope,
-  input: {
-    offer: ListedOffer;
-    known: Pick<OfferFacts, 'memory' | 'isExcluded' | 'quarantine'>;
-    stock: ReadonlyMap<Sku, OfferFacts['stock']>;
-    askedAt: Date;
-  },
-): OfferFacts {
-  const { offer } = input;
-  return {
-    offer,
-    ...input.known,
-    stock: offer.sku === null ? null : (input.stock.get(offer.sku) ?? null),
-    settings: scope.account,
-    isRead: false,
-    endedBy: null,
-    now: input.askedAt,
-    unbookedSalePatienceMs: services.sync.unbookedSalePatienceSeconds * 1000,
-    stockMaxAgeMs: stockMaxAgeMs(services.sync),
-  };
-}
-
 /** Asks the offers themselves. What was learnt is stored even when the rest of the chunk could not be asked. */
 async function lookAtOffers(scan: Scan, doubtful: readonly OfferFacts[]): Promise<void> {
   const { services, scope } = scan;
@@ -215,11 +202,6 @@ async function lookAtOffers(scan: Scan, doubtful: readonly OfferFacts[]): Promis
   await store(scan, scanned);
   const failed = unread.find((one) => !left.includes(one));
   if (failed !== undefined) throw failed.error;
-}
-
-function isUnreadable(error: unknown): boolean {
-  if (!(error instanceof SyncError)) return false;
-  return UNREADABLE.includes(error.type) || isServerError(error);
 }
 
 /** Neither compared nor concluded from: what we knew of it stays. */
@@ -263,63 +245,4 @@ async function lookAtOffer(
     const decision = decide({ ...read, isRead: true, endedBy });
     return { ...toScanned(read, decision, askedAt), endedBy };
   }
-}
-
-type Judgement = Decision | { readonly kind: 'pending'; readonly reason: `unreadable: ${string}` };
-
-function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): ScannedOffer {
-  const unbookedSince = unbookedSaleSince(facts);
-  const { offer, stock } = facts;
-  // A change of the stock that this scan has taken into account is no news to the next.
-  const knownAt = stock !== null && stock.updatedAt > seenAt ? stock.updatedAt : seenAt;
-  const base = {
-    offer,
-    seenAt,
-    known: { available: offer.available, at: knownAt },
-    isCertain: true,
-    endedBy: null,
-    unbookedSince,
-    unbookedStockAt: unbookedSince === null ? null : (stock?.updatedAt ?? null),
-    ending: judgeEnding(offer, facts.memory, facts.now),
-    hasStock: stock !== null,
-    reason: null,
-    change: null,
-  };
-  switch (decision.kind) {
-    case 'skipped':
-      return { ...base, bucket: 'skipped', reason: decision.reason, change: notMade(facts, decision.reason) };
-    case 'in_sync':
-      return { ...base, bucket: 'in_sync' };
-    case 'pending':
-      return { ...base, bucket: 'pending', reason: decision.reason };
-    case 'held':
-      return {
-        ...base,
-        bucket: 'change',
-        change: { kind: decision.change, state: 'held', reason: decision.reason, target: decision.target },
-      };
-    case 'change':
-      return {
-        ...base,
-        bucket: 'change',
-        change: {
-          kind: decision.change,
-          state: 'planned',
-          reason: decision.overtakes ? 'overtakes' : null,
-          target: decision.target,
-        },
-      };
-    case 'look':
-      throw new Error(`offer ${facts.offer.offerId}: still doubtful after it was read`);
-  }
-}
-
-/** Why an offer of ours that may differ is left alone: by a person, by a setting, or for a while. */
-const LEFT_ALONE: readonly SkipReason[] = ['excluded', 'quarantined', 'switched_off'];
-
-/** The change that such an offer would need: what is not written has its place in the history too. */
-function notMade(facts: OfferFacts, reason: SkipReason): ScannedOffer['change'] {
-  const wanted = LEFT_ALONE.includes(reason) ? differenceOf(facts) : null;
-  if (wanted === null) return null;
-  return { kind: wanted.change, state: 'superseded', reason: `skipped:${reason}`, target: wanted.target };
 }

@@ -108,6 +108,8 @@ export interface RunSettings {
 /** Where the scan goes on: a listing offset, or the position in the list of chosen SKUs. */
 export interface ScanCursor {
   readonly position: number;
+  /** Set after that: offers that were known before are asked for one by one. \`total\`: what the listing counted. */
+  readonly missing?: { readonly looked: number; readonly total: number | null };
 }
 
 /** Why an account as a whole failed, is paused or was stopped. */

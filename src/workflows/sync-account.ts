@@ -139,9 +139,7 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
       const at: ScanCursor = cursor;
       await awaitPermit(run.runId, 1);
       const page = await untilAnswered(patience, () =>
-        scanOffers.executeWithOptions({ summary: `offers from ${at.position}` }, [
-          { runId: run.runId, cursor: at, priority },
-        ]),
+        scanOffers.executeWithOptions({ summary: summariseScan(at) }, [{ runId: run.runId, cursor: at, priority }]),
       );
       progress.seen += page.seen;
       progress.differing += page.differing;
@@ -199,6 +197,10 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
     progress.phase = 'done';
     return result;
   }
+}
+
+function summariseScan({ position, missing }: ScanCursor): string {
+  return missing === undefined ? `offers from ${position}` : `offers that the listing lacks, from ${missing.looked}`;
 }
 
 /** Runs the work and tells how it ended. Only continue-as-new leaves as an exception. */

@@ -17,6 +17,7 @@ import { toAccountId, toOfferId, toRunId, type AccountId, type OfferId, type Run
 import type { Allegro } from '../../../src/allegro/marketplace.js';
 import { addAccount, changeAccount, type AccountChanges } from '../../../src/storage/accounts.js';
 import type { Db } from '../../../src/storage/database.js';
+import type { ScanCursor } from '../../../src/workflows/api.js';
 import { setStock } from '../../../src/storage/stock.js';
 import { openLimiter } from '../allegro/client-parts.js';
 import { setUpAllegro, type AllegroUnderTest } from '../allegro/allegro-under-test.js';
@@ -130,7 +131,7 @@ export async function setUpActivities(
         },
         async scanned(opening = {}) {
           const runId = await shop.open(opening);
-          let cursor: { position: number } | null = { position: 0 };
+          let cursor: ScanCursor | null = { position: 0 };
           while (cursor !== null) ({ cursor } = await act.scanOffers({ runId, cursor, priority: 'scheduled' }));
           return runId;
         },

@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Activities, MarketplaceActivities } from '../../../src/activities/index.js';
 import type { AccountId, OfferId, RunId } from '../../../src/domain/ids.js';
 import type { CloseRunInput } from '../../../src/activities/close-run.js';
-import type { AccountResult, RunFailure } from '../../../src/workflows/api.js';
+import type { AccountResult, RunFailure, ScanCursor } from '../../../src/workflows/api.js';
 
 type All = Activities & MarketplaceActivities;
 
@@ -110,9 +110,9 @@ export async function driveSync(act: All, run: DrivenRun): Promise<AccountResult
 
   async function work(): Promise<void> {
     await answered(() => act.checkCommands({ runId, of: 'earlier_runs', priority: 'scheduled', isLastCheck: true }));
-    let cursor: { position: number } | null = { position: 0 };
+    let cursor: ScanCursor | null = { position: 0 };
     while (cursor !== null) {
-      const at: { position: number } = cursor;
+      const at: ScanCursor = cursor;
       ({ cursor } = await answered(() => act.scanOffers({ runId, cursor: at, priority: 'scheduled' })));
     }
     await answered(() => act.confirmSales({ runId, priority: 'scheduled' }));

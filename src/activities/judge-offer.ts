@@ -1,0 +1,114 @@
+import {
+  differenceOf,
+  unbookedSaleSince,
+  type Decision,
+  type OfferFacts,
+  type SkipReason,
+} from '../domain/decision.js';
+import { judgeEnding } from '../domain/ending.js';
+import { isServerError, SyncError } from '../domain/errors.js';
+import type { Sku } from '../domain/ids.js';
+import type { ListedOffer } from '../domain/marketplace.js';
+import type { ScannedOffer } from '../storage/offers.js';
+import type { RunScope } from './run-scope.js';
+import { stockMaxAgeMs, type ActivityServices } from './services.js';
+
+/** This many server errors with not one clear answer are an outage, not the offers' fault. */
+export const OUTAGE_AFTER = 8;
+/** Answers that leave an offer for the next run, so that one that cannot be read does not hide all others. */
+const UNREADABLE = ['OfferNotFound', 'AccessDenied', 'InvalidAnswer'];
+
+/** What is known of a listed offer, to decide by. */
+export function factsOf(
+  services: ActivityServices,
+  scope: RunScope,
+  input: {
+    offer: ListedOffer;
+    known: Pick<OfferFacts, 'memory' | 'isExcluded' | 'quarantine'>;
+    stock: ReadonlyMap<Sku, OfferFacts['stock']>;
+    askedAt: Date;
+  },
+): OfferFacts {
+  const { offer } = input;
+  return {
+    offer,
+    ...input.known,
+    stock: offer.sku === null ? null : (input.stock.get(offer.sku) ?? null),
+    settings: scope.account,
+    isRead: false,
+    endedBy: null,
+    now: input.askedAt,
+    unbookedSalePatienceMs: services.sync.unbookedSalePatienceSeconds * 1000,
+    stockMaxAgeMs: stockMaxAgeMs(services.sync),
+  };
+}
+
+/** Whether an answer leaves the offer to the next run. */
+export function isUnreadable(error: unknown): boolean {
+  if (!(error instanceof SyncError)) return false;
+  return UNREADABLE.includes(error.type) || isServerError(error);
+}
+
+type Judgement = Decision | { readonly kind: 'pending'; readonly reason: `unreadable: ${string}` };
+
+/** What is stored of an offer that was judged. */
+export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): ScannedOffer {
+  const unbookedSince = unbookedSaleSince(facts);
+  const { offer, stock } = facts;
+  // A change of the stock that this scan has taken into account is no news to the next.
+  const knownAt = stock !== null && stock.updatedAt > seenAt ? stock.updatedAt : seenAt;
+  const base = {
+    offer,
+    seenAt,
+    known: { available: offer.available, at: knownAt },
+    isCertain: true,
+    endedBy: null,
+    unbookedSince,
+    unbookedStockAt: unbookedSince === null ? null : (stock?.updatedAt ?? null),
+    ending: judgeEnding(offer, facts.memory, facts.now),
+    hasStock: stock !== null,
+    reason: null,
+    change: null,
+  };
+  switch (decision.kind) {
+    case 'skipped':
+      return { ...base, bucket: 'skipped', reason: decision.reason, change: notMade(facts, decision.reason) };
+    case 'in_sync':
+      return { ...base, bucket: 'in_sync' };
+    case 'pending':
+      return { ...base, bucket: 'pending', reason: decision.reason };
+    case 'held':
+      return {
+        ...base,
+        bucket: 'change',
+        change: { kind: decision.change, state: 'held', reason: decision.reason, target: decision.target },
+      };
+    case 'change':
+      return {
+        ...base,
+        bucket: 'change',
+        change: {
+          kind: decision.change,
+          state: 'planned',
+          reason: decision.overtakes ? 'overtakes' : null,
+          target: decision.target,
+        },
+      };
+    case 'look':
+      throw new Error(`offer ${facts.offer.offerId}: still doubtful after it was read`);
+  }
+}
+
+/** Why an offer of ours that may differ is left alone: by a person, by a setting, or for a while. */
+const LEFT_ALONE: readonly SkipReason[] = ['excluded', 'quarantined', 'switched_off'];
+
+/** The change that such an offer would need: what is not written has its place in the history too. */
+function notMade(facts: OfferFacts, reason: SkipReason): ScannedOffer['change'] {
+  const wanted = LEFT_ALONE.includes(reason) ? differenceOf(facts) : null;
+  if (wanted === null) return null;
+  return { kind: wanted.change, state: 'superseded', reason: `skipped:${reason}`, target: wanted.target };
+}
+
+export function countDiffering(scanned: readonly ScannedOffer[]): number {
+  return scanned.filter((row) => row.change !== null && row.bucket !== 'skipped').length;
+}
