@@ -32,6 +32,8 @@ export interface FaultKind {
   readonly part: Part;
   /** Between work that goes on: alone or with one of another part, and then everything must go on. */
   readonly stopsWork: boolean;
+  /** Only where this is asked for at all: `GET /order/events`. */
+  readonly ifAsked?: string;
   /** Makes it fail and resolves when it is well again. @returns how often something met the fault */
   deal(scene: Scene, random: Random): Promise<number>;
 }

@@ -34,7 +34,9 @@ const PLANTED: readonly Planted[] = [
   { name: 'answers 429 with Retry-After', fault: { kind: 'tooMany', retryAfter: 2 }, match: { times: 1 } },
 ];
 
-const EVENT_ROUTE = '/sale/offer-events';
+const EVENT_ROUTE = 'GET /order/events';
+/** Runs follow each other faster than this. */
+const ASKED_WITHIN_MS = 20_000;
 
 async function plant({ application }: Scene, random: Random, planted: Planted): Promise<number> {
   const { admin } = application;
@@ -113,14 +115,18 @@ const refusedOffer: FaultKind = {
   },
 };
 
-/** Of the marketplace, as it is known to misbehave. */
-export function marketplaceFaults(hasEvents: boolean): readonly FaultKind[] {
-  return [...planted, stalledCommand, refusedOffer, ...(hasEvents ? eventFaults : [])];
-}
-
 const eventFaults: readonly FaultKind[] = (['duplicateEvents', 'reorderEvents'] as const).map((kind) => ({
   name: kind === 'duplicateEvents' ? 'allegro: repeats events' : 'allegro: mixes up events',
   part: 'allegro',
   stopsWork: false,
-  deal: (scene, random) => plant(scene, random, { name: kind, fault: { kind }, match: { route: EVENT_ROUTE } }),
+  ifAsked: EVENT_ROUTE,
+  async deal(scene, random) {
+    const isAsked = async (): Promise<boolean> =>
+      EVENT_ROUTE in (await scene.application.admin.report()).requestsByRoute;
+    if (!(await waitUntil(isAsked, ASKED_WITHIN_MS, 500))) return 0;
+    return plant(scene, random, { name: kind, fault: { kind }, match: { route: EVENT_ROUTE } });
+  },
 }));
+
+/** Of the marketplace, as it is known to misbehave. */
+export const MARKETPLACE_FAULTS: readonly FaultKind[] = [...planted, stalledCommand, refusedOffer, ...eventFaults];

@@ -5,7 +5,7 @@ import { awaitQuietRuns } from './calm.js';
 import { dealFaults, type Dealt } from './dealer.js';
 import { gatherEvidence, readOffers, readStockRows } from './evidence.js';
 import type { FaultKind } from './fault.js';
-import { LONG_BLOCK, marketplaceFaults } from './faults-of-the-marketplace.js';
+import { LONG_BLOCK, MARKETPLACE_FAULTS } from './faults-of-the-marketplace.js';
 import { SERVER_FAULTS } from './faults-of-servers.js';
 import { SURROUNDING_FAULTS } from './faults-of-the-surroundings.js';
 import { startLife, type Life } from './life.js';
@@ -48,7 +48,7 @@ export interface ChaosOptions {
   readonly print: Print;
 }
 
-const BESIDE: readonly FaultKind[] = [...marketplaceFaults(false), ...SURROUNDING_FAULTS];
+const BESIDE: readonly FaultKind[] = [...MARKETPLACE_FAULTS, ...SURROUNDING_FAULTS];
 const KINDS: readonly FaultKind[] = [...SERVER_FAULTS, ...BESIDE];
 
 /** Sets everything up, lets it live and fail, waits until it is quiet, and judges. */
@@ -123,8 +123,10 @@ async function judge(
     ['database password', new URL(env['DATABASE_URL'] ?? '').password],
     ...overheard.tokens,
   ]);
+  const asked = evidence.report.requestsByRoute;
+  const kinds = [...KINDS, LONG_BLOCK].filter(({ ifAsked }) => ifAsked === undefined || ifAsked in asked);
   const verdicts: OracleVerdict[] = [
-    ...judgeRecovery(dealt, [...KINDS, LONG_BLOCK], workers.unexpectedEnds),
+    ...judgeRecovery(dealt, kinds, workers.unexpectedEnds),
     { name: 'two quiet runs of each account', looked: `${accounts.length} accounts`, findings: quiet.findings },
     ...judgeEndState(evidence, JUDGED_ACCOUNTS),
     {
@@ -147,7 +149,7 @@ async function judge(
   ];
   return {
     verdicts,
-    faults: Object.fromEntries(countHits(dealt)),
+    faults: Object.fromEntries([...countHits(dealt)].filter(([, count]) => count > 0)),
     life,
     requests: evidence.report.requests,
     runs: evidence.runs.length,

@@ -13,7 +13,7 @@ const TRUE_TO_TELL = [
   ...['OfferRejected', 'OfferConflict', 'OutcomeUnknown', 'InvalidAnswer', 'MarketplaceUnavailable'],
   ...['Held', 'StockRowVanished'],
   // Observations, true of a Schedule of seconds.
-  ...['NoCompleteRun', 'StillRunning'],
+  ...['NoCompleteRun', 'StillRunning', 'ScheduleSkips', 'NoWorkerPolls'],
 ];
 
 /** Each incident was told, none too often, all are over, and none was of a failure that was not Allegro's. */
