@@ -39,11 +39,13 @@ beforeEach(() => running.application.admin.resetReport());
 
 const LISTING = 'GET /sale/offers';
 const POLL = 'GET /sale/product-offers/{offerId}/operations/{operationId}';
+/** Once per run and account that sells the same, only where something is to be raised or brought back. */
+const SALES = 'GET /order/events';
 const REPORT = 'GET /sale/offer-quantity-change-commands/{commandId}';
 
-/** Requests for the changes themselves: without the reading of all offers, and without asking whether it is done. */
+/** Requests for the changes themselves: without the reading of all offers and of sales, and without asking whether it is done. */
 function requestsForChanges({ requests, requestsByRoute }: SimulatorReport): number {
-  return [LISTING, POLL].reduce((left, route) => left - (requestsByRoute[route] ?? 0), requests);
+  return [LISTING, SALES, POLL].reduce((left, route) => left - (requestsByRoute[route] ?? 0), requests);
 }
 
 async function syncAndCount(): Promise<{ done: Record<string, number>; report: SimulatorReport }> {
@@ -68,6 +70,7 @@ describe('what a run costs', () => {
     );
     const { done, report } = await syncAndCount();
     expect(done).toMatchObject({ raised: 40 });
+    expect(report.requestsByRoute[SALES]).toBe(1);
     expect(requestsForChanges(report) / 40).toBeLessThanOrEqual(1.1);
   });
 
@@ -75,6 +78,7 @@ describe('what a run costs', () => {
     await running.importStock(stockOf('GONE', times(15, 0)));
     const { done, report } = await syncAndCount();
     expect(done).toMatchObject({ ended: 15 });
+    expect(report.requestsByRoute[SALES] ?? 0).toBe(0);
     expect(requestsForChanges(report) / 15).toBeLessThanOrEqual(3);
   });
 
@@ -82,6 +86,7 @@ describe('what a run costs', () => {
     await running.importStock(stockOf('GONE', times(15, 4)));
     const { done, report } = await syncAndCount();
     expect(done).toMatchObject({ reactivated: 15 });
+    expect(report.requestsByRoute[SALES]).toBe(1);
     expect(requestsForChanges(report) / 15).toBeLessThanOrEqual(3);
   });
 
