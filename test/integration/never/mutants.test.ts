@@ -13,12 +13,13 @@ const SEND = 'src/activities/send-change.ts';
 const SCAN = 'src/activities/scan-offers.ts';
 const COMMANDS = 'src/activities/submit-command.ts';
 const ENDING = 'src/domain/ending.ts';
+const SALES = 'src/activities/confirm-sales.ts';
 const PLAN = 'src/storage/write-plan.ts';
 const STOCK = 'src/domain/stock.ts';
 const OFFERS = 'src/allegro/offers.ts';
 const ALLEGRO_COMMANDS = 'src/allegro/commands.ts';
 /** Those first that others of them import. */
-const FILES = [STOCK, ENDING, DECISION, PLAN, SEND, SCAN, COMMANDS, OFFERS, ALLEGRO_COMMANDS];
+const FILES = [STOCK, ENDING, DECISION, PLAN, SEND, SCAN, SALES, COMMANDS, OFFERS, ALLEGRO_COMMANDS];
 
 interface Mutant {
   readonly rule: string;
@@ -32,14 +33,14 @@ const STOCKLESS: Edit = {
   find: `const { offer, stock, memory } = facts;
   if (offer.sku === null)`,
   replace: `const { offer, memory } = facts;
-  const stock = facts.stock ?? { sku: offer.sku, quantity: 0, updatedAt: new Date(0) };
+  const stock = facts.stock ?? { sku: offer.sku, quantity: 0, updatedAt: new Date(0), lastSaleAt: null };
   if (offer.sku === null)`,
 };
 const BLIND_STOCK: Edit = {
   file: SEND,
   find: '(await readStock(db, [change.sku])).get(change.sku) ?? null',
   replace:
-    '({ sku: change.sku, quantity: change.target === 0 ? 0 : change.target + scope.account.buffer, updatedAt: new Date(0) })',
+    '({ sku: change.sku, quantity: change.target === 0 ? 0 : change.target + scope.account.buffer, updatedAt: new Date(0), lastSaleAt: null })',
 };
 const BLIND_OFFER: Edit = {
   file: SEND,
@@ -137,6 +138,11 @@ const MUTANTS: readonly Mutant[] = [
         file: DECISION,
         find: 'if (addsPieces && unbookedSaleSince(facts) !== null)',
         replace: 'if (addsPieces && facts === null)',
+      },
+      {
+        file: SALES,
+        find: 'await holdForSales(db, scope.run, sync.unbookedSalePatienceSeconds)',
+        replace: '[]',
       },
     ],
     hazard: 'a sale that the stock has not booked',
