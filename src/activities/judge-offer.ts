@@ -1,14 +1,18 @@
 import {
+  decide,
   differenceOf,
+  isLeftToOthers,
   unbookedSaleSince,
   type Decision,
   type OfferFacts,
   type SkipReason,
 } from '../domain/decision.js';
+import { FLIPS_UNTIL_CONTESTED, FLIPS_WITHIN_HOURS, OFFER_CONTESTED } from '../domain/contested.js';
 import { judgeEnding } from '../domain/ending.js';
 import { isServerError, SyncError } from '../domain/errors.js';
 import type { Sku } from '../domain/ids.js';
 import type { ListedOffer } from '../domain/marketplace.js';
+import { readContests } from '../storage/contests.js';
 import type { ScannedOffer } from '../storage/offers.js';
 import type { RunScope } from './run-scope.js';
 import { stockMaxAgeMs, type ActivityServices } from './services.js';
@@ -35,12 +39,28 @@ export function factsOf(
     ...input.known,
     stock: offer.sku === null ? null : (input.stock.get(offer.sku) ?? null),
     settings: scope.account,
+    contest: null,
     isRead: false,
     endedBy: null,
     now: input.askedAt,
     unbookedSalePatienceMs: services.sync.unbookedSalePatienceSeconds * 1000,
     stockMaxAgeMs: stockMaxAgeMs(services.sync),
   };
+}
+
+/** Adds what is known of others who write to the offers that we would write to, or that are still doubtful. */
+export async function withContests(
+  { db }: ActivityServices,
+  { run }: RunScope,
+  judged: readonly OfferFacts[],
+): Promise<OfferFacts[]> {
+  const mayWrite = judged.filter((facts) => ['change', 'look'].includes(decide(facts).kind));
+  const contests = await readContests(
+    db,
+    run,
+    mayWrite.map(({ offer }) => offer.offerId),
+  );
+  return judged.map((facts) => ({ ...facts, contest: contests.get(facts.offer.offerId) ?? null }));
 }
 
 /** Whether an answer leaves the offer to the next run. */
@@ -106,7 +126,19 @@ const LEFT_ALONE: readonly SkipReason[] = ['excluded', 'quarantined', 'switched_
 function notMade(facts: OfferFacts, reason: SkipReason): ScannedOffer['change'] {
   const wanted = LEFT_ALONE.includes(reason) ? differenceOf(facts) : null;
   if (wanted === null) return null;
-  return { kind: wanted.change, state: 'superseded', reason: `skipped:${reason}`, target: wanted.target };
+  const change = {
+    kind: wanted.change,
+    state: 'superseded',
+    reason: `skipped:${reason}`,
+    target: wanted.target,
+  } as const;
+  if (reason !== 'quarantined' || !isLeftToOthers(facts)) return change;
+  const { available, status } = facts.offer;
+  const theirs = status === 'ENDED' ? 'ended' : `at ${available}`;
+  const message =
+    `somebody else sets the offer back each time (${FLIPS_UNTIL_CONTESTED} times within ${FLIPS_WITHIN_HOURS} h): ` +
+    `we want ${wanted.target}, it stands ${theirs}; our writes to it have stopped`;
+  return { ...change, failure: { errorClass: OFFER_CONTESTED, message } };
 }
 
 export function countDiffering(scanned: readonly ScannedOffer[]): number {

@@ -7,7 +7,7 @@ import { markLooked, readMissingOffers, type MissingOffer } from '../storage/mis
 import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOffer } from '../storage/offers.js';
 import { recordScanEnd } from '../storage/runs.js';
 import type { ScanCursor } from '../workflows/api.js';
-import { countDiffering, factsOf, isUnreadable, OUTAGE_AFTER, toScanned } from './judge-offer.js';
+import { countDiffering, factsOf, isUnreadable, OUTAGE_AFTER, toScanned, withContests } from './judge-offer.js';
 import type { RunScope } from './run-scope.js';
 import type { ScanOffersResult } from './scan-offers.js';
 import type { ActivityServices } from './services.js';
@@ -110,10 +110,14 @@ async function judgeAll(
       offers.flatMap((offer) => offer.sku ?? []),
     ),
   ]);
-  return read.map(({ offer, endedBy }) => {
+  const judged = read.map(({ offer, endedBy }) => {
     const facts = factsOf(services, scope, { offer, known: background(offer.offerId), stock, askedAt });
-    return { ...toScanned(facts, decide({ ...facts, isRead: true, endedBy }), askedAt), endedBy };
+    return { ...facts, isRead: true, endedBy };
   });
+  return (await withContests(services, scope, judged)).map((facts) => ({
+    ...toScanned(facts, decide(facts), askedAt),
+    endedBy: facts.endedBy,
+  }));
 }
 
 /** What only the listing tells is as it was when it was seen last. */

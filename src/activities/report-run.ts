@@ -6,6 +6,7 @@ import {
   type AccountName,
   type Problem,
 } from '../notifications/tell.js';
+import { OFFER_CONTESTED } from '../domain/contested.js';
 import { CHANGED_MEANWHILE, describeVerdict } from '../domain/guards.js';
 import type { Db } from '../storage/database.js';
 import { hasUsedApprovals } from '../storage/guarded-changes.js';
@@ -14,9 +15,9 @@ import {
   countVanishedStock,
   readOpenAccountClasses,
   readRecoveredOffers,
-  readRejectedChanges,
+  readFailedChanges,
   readUntoldLoginPauses,
-  type RejectedChange,
+  type FailedChange,
 } from '../storage/run-findings.js';
 import { readGuard, type OpenRun } from '../storage/runs.js';
 import type { AccountResult, RunFailure } from '../workflows/api.js';
@@ -32,6 +33,8 @@ const HELD = 'Held';
 const VANISHED = 'StockRowVanished';
 /** Told by the upkeep of the workers; over when a run has seen every offer. */
 const SILENCE = 'NoCompleteRun';
+const END_THE_CONTEST =
+  'Find the other program that writes to this offer and stop one of the two. Then: allegro-stock-sync incidents resolve N';
 /** Problems of the application or the installation, whichever account met them. */
 const OF_THE_SYSTEM = ['ApplicationRefused', 'DependencyUnavailable'];
 
@@ -44,7 +47,7 @@ export async function reportRun(db: Db, reported: ReportedRun): Promise<void> {
     const { run, result } = reported;
     await reportFailure(trx, reported);
     if (run === null) return;
-    if (result.mode === 'live') await reportRejected(trx, reported.account, run);
+    if (result.mode === 'live') await reportFailed(trx, reported.account, run);
     const isVanished = await reportVanished(trx, reported, run);
     const isHeld = await reportHeld(trx, reported, run);
     if (result.failure !== null) return;
@@ -110,14 +113,14 @@ function actionFor({ class: errorClass, whatToDo }: RunFailure, accountId: strin
   return errorClass === 'TokenRevoked' ? `allegro-stock-sync accounts authorize ${accountId}` : (whatToDo ?? null);
 }
 
-async function reportRejected(trx: Db, account: AccountName, run: OpenRun): Promise<void> {
-  const rejected = await readRejectedChanges(trx, run);
-  if (rejected.length > 0)
-    await tellOfferFailures(trx, { account, runId: run.runId, failures: rejected.map(toFailure) });
+async function reportFailed(trx: Db, account: AccountName, run: OpenRun): Promise<void> {
+  const failed = await readFailedChanges(trx, run);
+  if (failed.length > 0) await tellOfferFailures(trx, { account, runId: run.runId, failures: failed.map(toFailure) });
 }
 
-function toFailure(change: RejectedChange) {
+function toFailure(change: FailedChange) {
   const piecesAtRisk = change.valueBefore - change.target;
+  const whatToDo = change.errorClass === OFFER_CONTESTED ? END_THE_CONTEST : change.whatToDo;
   return {
     offerId: change.offerId,
     sku: change.sku,
@@ -125,7 +128,7 @@ function toFailure(change: RejectedChange) {
     target: change.target,
     errorClass: change.errorClass,
     error: change.errorMessage,
-    ...(change.whatToDo === null ? {} : { action: change.whatToDo }),
+    ...(whatToDo === null ? {} : { action: whatToDo }),
     attempts: change.attempts,
     at: change.settledAt.toISOString(),
     ...(piecesAtRisk > 0 ? { piecesAtRisk } : {}),

@@ -8,7 +8,7 @@ import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOf
 import { countSeen } from '../storage/missing-offers.js';
 import { recordScanEnd } from '../storage/runs.js';
 import { withHeartbeat } from './heartbeat.js';
-import { countDiffering, factsOf, isUnreadable, OUTAGE_AFTER, toScanned } from './judge-offer.js';
+import { countDiffering, factsOf, isUnreadable, OUTAGE_AFTER, toScanned, withContests } from './judge-offer.js';
 import { cursorToMissing, lookForMissing } from './missing-offers.js';
 import { toPermitWait, type PermitWait } from './permit-wait.js';
 import { inRun, type RunScope } from './run-scope.js';
@@ -158,10 +158,10 @@ async function store({ services, scope, done }: Scan, scanned: readonly ScannedO
 }
 
 /** Stores what is decided and returns the offers that have to be asked for themselves. */
-async function judgeAndStore(scan: Scan, listed: readonly ListedOffer[], askedAt: Date): Promise<OfferFacts[]> {
+async function judgeAndStore(scan: Scan, rows: readonly ListedOffer[], askedAt: Date): Promise<OfferFacts[]> {
   const { services, scope } = scan;
   const { db } = services;
-  const offers = [...new Map(listed.map((offer) => [offer.offerId, offer])).values()];
+  const offers = [...new Map(rows.map((offer) => [offer.offerId, offer])).values()];
   const [background, stock] = await Promise.all([
     readBackground(db, scope.run, offers),
     readStock(
@@ -169,12 +169,13 @@ async function judgeAndStore(scan: Scan, listed: readonly ListedOffer[], askedAt
       offers.flatMap((offer) => offer.sku ?? []),
     ),
   ]);
+  const listed = offers.flatMap((offer) => {
+    const { isCounted, ...known } = background(offer.offerId);
+    return isCounted ? [] : [factsOf(services, scope, { offer, known, stock, askedAt })];
+  });
   const decided: ScannedOffer[] = [];
   const doubtful: OfferFacts[] = [];
-  for (const offer of offers) {
-    const { isCounted, ...known } = background(offer.offerId);
-    if (isCounted) continue;
-    const facts = factsOf(services, scope, { offer, known, stock, askedAt });
+  for (const facts of await withContests(services, scope, listed)) {
     const decision = decide(facts);
     if (decision.kind === 'look') doubtful.push(facts);
     else decided.push(toScanned(facts, decision, askedAt));
@@ -184,8 +185,9 @@ async function judgeAndStore(scan: Scan, listed: readonly ListedOffer[], askedAt
 }
 
 /** Asks the offers themselves. What was learnt is stored even when the rest of the chunk could not be asked. */
-async function lookAtOffers(scan: Scan, doubtful: readonly OfferFacts[]): Promise<void> {
+async function lookAtOffers(scan: Scan, chunk: readonly OfferFacts[]): Promise<void> {
   const { services, scope } = scan;
+  const doubtful = await withContests(services, scope, chunk);
   const limit = pLimit(LOOKS_AT_ONCE);
   const askedAt = await readDatabaseTime(services.db);
   const results = await Promise.allSettled(

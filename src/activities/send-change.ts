@@ -237,6 +237,7 @@ function factsAgain(
     memory: memoryOf(change, isSameEnding),
     isExcluded: false,
     quarantine: null,
+    contest: null,
     isRead: true,
     // The scan found this ending to be one that we may take back; another one is judged by who made it.
     endedBy: isSameEnding ? 'EMPTY_STOCK' : offer.endedBy,

@@ -1,4 +1,5 @@
 import type { AccountSettings } from './account.js';
+import { isContested, type Contest } from './contested.js';
 import { isOurEnding, judgeEnding, rememberedEndedBy, type EndingMemory } from './ending.js';
 import type { EndedBy, ListedOffer, OfferStatus } from './marketplace.js';
 import { publishableQuantity, type StockLevel } from './stock.js';
@@ -83,6 +84,8 @@ export interface OfferFacts {
   readonly memory: OfferMemory | null;
   readonly isExcluded: boolean;
   readonly quarantine: Quarantine | null;
+  /** null: too little is known to say that somebody else sets our values back. */
+  readonly contest: Contest | null;
   /** true: `offer` was read from the offer itself and `endedBy` with it. */
   readonly isRead: boolean;
   readonly endedBy: EndedBy | null;
@@ -119,6 +122,10 @@ export function decide(facts: OfferFacts): Decision {
   const wanted = wantedChange(offer, target, facts.settings);
   if (wanted === null) return { kind: 'in_sync' };
   if (isSwitchedOff(wanted.change, facts.settings)) return skipped('switched_off');
+  if (isLeftToOthers(facts)) {
+    // The listing may be older than our write: such a thing is said of what the offer itself shows.
+    return facts.isRead || facts.contest?.isOpen === true ? skipped('quarantined') : { kind: 'look' };
+  }
   const addsPieces = wanted.change === 'raise' || wanted.change === 'reactivate';
   if (addsPieces && unbookedSaleSince(facts) !== null) return { kind: 'held', reason: 'unbooked_sale', ...wanted };
   if (addsPieces && isStockTooOld(stock, facts)) return { kind: 'held', reason: 'stale_stock', ...wanted };
@@ -156,6 +163,11 @@ function isZeroOfOthers({ offer, memory, now }: OfferFacts): boolean {
 function isQuarantined({ quarantine, offer, now }: OfferFacts, target: number): boolean {
   if (quarantine === null || now >= quarantine.retryAt) return false;
   return quarantine.available === offer.available && quarantine.status === offer.status && quarantine.target === target;
+}
+
+/** Whether our writes stop because somebody else sets our values back. */
+export function isLeftToOthers({ contest, offer }: Pick<OfferFacts, 'contest' | 'offer'>): boolean {
+  return contest !== null && isContested(contest, offer);
 }
 
 function wantedChange(

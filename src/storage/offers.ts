@@ -159,6 +159,8 @@ export interface ScannedOffer {
     readonly state: 'planned' | 'held' | 'superseded';
     readonly reason: string | null;
     readonly target: number;
+    /** Set when a person is to be told why it is not made. */
+    readonly failure?: { readonly errorClass: string; readonly message: string };
   } | null;
 }
 
@@ -231,6 +233,9 @@ export async function recordScan(
           statusBefore: offer.status,
           soldBefore: offer.sold,
           target: change.target,
+          errorClass: change.failure?.errorClass ?? null,
+          errorMessage: change.failure?.message ?? null,
+          settledAt: change.failure === undefined ? null : sql<Date>`clock_timestamp()`,
         })),
       )
       .onConflict((conflict) => conflict.columns(['runId', 'offerId']).doNothing())

@@ -1,12 +1,13 @@
 import { sql } from 'kysely';
+import { OFFER_CONTESTED } from '../domain/contested.js';
 import type { AccountId, RunId } from '../domain/ids.js';
 import type { Db } from './database.js';
 import { LOGIN_NEEDED } from './token-store.js';
 
 type Run = { readonly runId: RunId; readonly accountId: AccountId };
 
-/** A change that ended as a failure, as a person is told of it. */
-export interface RejectedChange {
+/** A change that ended as a failure, or that others do not let us make, as a person is told of it. */
+export interface FailedChange {
   readonly offerId: string;
   readonly sku: string;
   readonly kind: 'end' | 'lower' | 'reactivate' | 'raise';
@@ -21,12 +22,12 @@ export interface RejectedChange {
 }
 
 /** The failures of a run, oversell risks first. */
-export async function readRejectedChanges(db: Db, run: Run): Promise<RejectedChange[]> {
-  const { rows } = await sql<RejectedChange>`
-    select offer_id, sku, kind, value_before, target, attempts, coalesce(error_class, 'unknown') as error_class,
+export async function readFailedChanges(db: Db, run: Run): Promise<FailedChange[]> {
+  const { rows } = await sql<FailedChange>`
+    select offer_id, sku, kind, case when status_before = 'ENDED' then 0 else value_before end as value_before, target, attempts, coalesce(error_class, 'unknown') as error_class,
       coalesce(error_message, 'no message') as error_message, answer ->> 'whatToDo' as what_to_do,
       coalesce(settled_at, clock_timestamp()) as settled_at
-    from offer_changes where run_id = ${run.runId} and state = 'rejected'
+    from offer_changes where run_id = ${run.runId} and (state = 'rejected' or error_class = ${OFFER_CONTESTED})
     order by array_position(array['end', 'lower', 'reactivate', 'raise'], kind), value_before - target desc, offer_id`.execute(
     db,
   );

@@ -5,7 +5,7 @@ import {
   countVanishedStock,
   readOpenAccountClasses,
   readRecoveredOffers,
-  readRejectedChanges,
+  readFailedChanges,
   releaseQuarantine,
 } from '../../../src/storage/run-findings.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
@@ -33,7 +33,7 @@ test('failures are told by danger: endings first, then the lowerings with the mo
   ]);
   await db.updateTable('offerChanges').set({ state: 'rejected' }).where('runId', '=', run.runId).execute();
 
-  const rejected = await readRejectedChanges(db, run);
+  const rejected = await readFailedChanges(db, run);
 
   expect(rejected.map(({ kind, target }) => [kind, target])).toEqual([
     ['end', 0],

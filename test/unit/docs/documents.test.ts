@@ -212,7 +212,14 @@ describe('the incidents of docs/operations.md', () => {
   });
 
   test('are all that the sources name', () => {
-    const sources = ['activities/report-run', 'activities/accounts', 'upkeep', 'temporal-watch', 'notifications/tell'];
+    const sources = [
+      'activities/report-run',
+      'activities/accounts',
+      'domain/contested',
+      'notifications/tell',
+      'temporal-watch',
+      'upkeep',
+    ];
     const named = sources.flatMap((source) =>
       [...readText(`src/${source}.ts`).matchAll(/(?:class: |const [A-Z_]+ = )'([A-Z][A-Za-z]+)'/g)].map(
         (match) => match[1] ?? '',

@@ -65,6 +65,7 @@ export function theFacts(change: Partial<OfferFacts> = {}): OfferFacts {
     memory: aMemory(),
     isExcluded: false,
     quarantine: null,
+    contest: null,
     isRead: false,
     endedBy: null,
     now: NOW,

@@ -103,6 +103,7 @@ function factsOf({ stock, accounts }: SeededShops, offer: TrueState): OfferFacts
     memory: null,
     isExcluded: false,
     quarantine: null,
+    contest: null,
     isRead: true,
     endedBy: offer.endedBy === null ? null : toEndedBy(offer.endedBy),
     now: NOW,
