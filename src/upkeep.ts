@@ -1,4 +1,5 @@
 import { reportLoginPauses } from './activities/report-run.js';
+import { isRefreshTokenDying, refreshTokenExpiresAt } from './allegro/tokens.js';
 import type { Logger } from './observability/logger.js';
 import type { Metrics } from './observability/metrics.js';
 import { judgeSyncHealth } from './observability/sync-health.js';
@@ -7,6 +8,7 @@ import { tellOver, tellProblem } from './notifications/tell.js';
 import { readAccountFreshness } from './storage/account-freshness.js';
 import type { Db } from './storage/database.js';
 import { countOpenIncidents, resolveIncidents } from './storage/incidents.js';
+import { readLogins, readToldOfAccounts } from './storage/logins.js';
 import { readOutboxState } from './storage/outbox.js';
 import { readStopSwitch } from './storage/stop-switch.js';
 import { createTemporalWatch, type TemporalFacts, type TemporalWatch } from './temporal-watch.js';
@@ -23,6 +25,7 @@ export interface UpkeepServices {
 
 const EVERY_MS = 15_000;
 const SILENCE = 'NoCompleteRun';
+const EXPIRES = 'LoginExpires';
 
 /**
  * What must happen even when no workflow runs, since silence is a fault too: messages that wait are sent, accounts
@@ -55,6 +58,7 @@ async function keepUp(
     await lookAtTemporal(services, temporal);
     await tellSilence(services, silent);
     await reportLoginPauses(db);
+    await tellDyingLogins(db);
     await remindOfOpenProblems(db);
     await services.deliverMessages();
     const [outbox, incidents, stop] = await Promise.all([
@@ -71,6 +75,33 @@ async function keepUp(
     metrics.setGauge('is_stopped', stop.isStopped ? 1 : 0);
   } catch (error) {
     logger.warn({ err: error, event: 'allegro_sync_upkeep_failed' }, 'upkeep could not be done; it is tried again');
+  }
+}
+
+/** Tells, once per login, that it dies unused within 14 days, and that it is over when its tokens were renewed. */
+export async function tellDyingLogins(db: Db, now = new Date()): Promise<void> {
+  const told = await readToldOfAccounts(db, EXPIRES);
+  for (const { accountId, accountName, storedAt } of await readLogins(db)) {
+    const account = { accountId, accountName };
+    const before = told.get(accountId);
+    if (!isRefreshTokenDying({ storedAt }, now)) {
+      if (before?.isOpen !== true) continue;
+      await db
+        .transaction()
+        .execute((trx) => tellOver(trx, { account, filter: { classes: [EXPIRES], offerIds: null }, now }));
+    } else if (before === undefined || before.lastSeenAt < storedAt) {
+      await db.transaction().execute((trx) =>
+        tellProblem(trx, {
+          account,
+          class: EXPIRES,
+          title: 'The login of the account is about to expire',
+          details:
+            `Nothing has used it since ${storedAt.toISOString()}, and renewing it has failed: on ` +
+            `${refreshTokenExpiresAt({ storedAt }).toISOString()} Allegro forgets it.`,
+          action: `allegro-stock-sync accounts authorize ${accountId}`,
+        }),
+      );
+    }
   }
 }
 
