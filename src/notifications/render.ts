@@ -64,7 +64,7 @@ function renderOfferFailures(message: OfferFailuresMessage, time: TimeWriter): s
   ].join('\n');
   return assemble({
     head,
-    blocks: listed.map((failure) => renderFailure(failure, time)),
+    blocks: listed.map((failure) => renderFailure(isSummary ? withoutAction(failure) : failure, time)),
     foot: `<b>Manual check required.</b>\nAll of them: <code>allegro-stock-sync changes --run ${cut(message.runId, 64)} --bucket failed</code>`,
     leftOut: (count) => `… and ${count} more of the first ${listed.length}`,
   });
@@ -75,6 +75,11 @@ function renderCounts(counts: Readonly<Record<string, number>>): string {
   const lines = sorted.slice(0, MOST_CLASSES).map(([name, count]) => `${count} × ${cut(name, 40)}`);
   const rest = sorted.slice(MOST_CLASSES).reduce((sum, [, count]) => sum + count, 0);
   return [...lines, ...(rest > 0 ? [`${rest} × other`] : [])].join('\n');
+}
+
+/** Ten offers with advice each do not fit into one message. */
+function withoutAction({ action: _action, ...failure }: OfferFailure): OfferFailure {
+  return failure;
 }
 
 function renderFailure(failure: OfferFailure, time: TimeWriter): string {

@@ -81,7 +81,7 @@ async function see(text: Locator): Promise<void> {
     const frames = page.locator('iframe');
     await see(frames.first().contentFrame().getByText('Sync of sklep_1, by hand'));
     const details = frames.last().contentFrame();
-    await see(details.getByText('3 offers seen, 3 requests'));
+    await see(details.getByText('3 offers seen, 4 requests'));
     for (const bucket of ['in_sync', 'lowered', 'raised']) {
       await see(details.getByRole('row', { name: new RegExp(`^${bucket} 1`) }));
     }

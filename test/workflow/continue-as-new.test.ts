@@ -8,7 +8,7 @@ import { aPage, aPhase, OFFER, plansOnce, QUICK_SETTINGS, RUN_ID } from './scrip
 import { startWorkflowBed, type AccountRun, type WorkflowBed } from './workflow-bed.js';
 
 /** Events after which the server suggests to continue as new; 4096 in production. */
-const SUGGESTED_AFTER = 40;
+const SUGGESTED_AFTER = 75;
 
 let bed: WorkflowBed;
 
