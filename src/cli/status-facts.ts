@@ -7,6 +7,7 @@ import { listAccounts, type AccountRecord } from '../storage/accounts.js';
 import { listIncidents, type Incident } from '../storage/incidents.js';
 import { readOutboxState, type OutboxState } from '../storage/outbox.js';
 import { countSharedSkus, lastRuns, type RunReport, type SharedSkus } from '../storage/reports.js';
+import { readUnreadableSales, type UnreadableSales } from '../storage/sales.js';
 import { readStopSwitch, type StopSwitch } from '../storage/stop-switch.js';
 import { messageOf } from './failures.js';
 import type { Services } from './services.js';
@@ -33,6 +34,8 @@ export interface StatusFacts {
   readonly limiter: readonly ScopeUsage[] | Unavailable;
   readonly alerts: { readonly destination: string | null } & OutboxState;
   readonly sharedSkus: SharedSkus;
+  /** Accounts whose sales hold no raise, since they could not be read. */
+  readonly unreadableSales: readonly UnreadableSales[];
 }
 
 const INCIDENTS_SHOWN = 1_000;
@@ -44,18 +47,29 @@ export function isUnavailable(part: object): part is Unavailable {
 /** The database must answer; what else is away is told as such. */
 export async function gatherStatus(services: Services, now = new Date()): Promise<StatusFacts> {
   const db = await services.database();
-  const [schedule, unpolledQueues, limiter, stopSwitch, accounts, runs, openIncidents, waiting, sharedSkus] =
-    await Promise.all([
-      orUnavailable(async () => readSchedule((await services.temporal()).client)),
-      orUnavailable(async () => findUnpolledQueues(await services.temporal())),
-      orUnavailable(() => readLimiter(services)),
-      readStopSwitch(db),
-      listAccounts(db),
-      lastRuns(db),
-      listIncidents(db, { state: 'open', limit: INCIDENTS_SHOWN }),
-      readOutboxState(db),
-      countSharedSkus(db),
-    ]);
+  const [
+    schedule,
+    unpolledQueues,
+    limiter,
+    stopSwitch,
+    accounts,
+    runs,
+    openIncidents,
+    waiting,
+    sharedSkus,
+    unreadableSales,
+  ] = await Promise.all([
+    orUnavailable(async () => readSchedule((await services.temporal()).client)),
+    orUnavailable(async () => findUnpolledQueues(await services.temporal())),
+    orUnavailable(() => readLimiter(services)),
+    readStopSwitch(db),
+    listAccounts(db),
+    lastRuns(db),
+    listIncidents(db, { state: 'open', limit: INCIDENTS_SHOWN }),
+    readOutboxState(db),
+    countSharedSkus(db),
+    readUnreadableSales(db),
+  ]);
   return {
     schedule,
     unpolledQueues,
@@ -63,6 +77,7 @@ export async function gatherStatus(services: Services, now = new Date()): Promis
     limiter,
     openIncidents,
     sharedSkus,
+    unreadableSales,
     accounts: accounts.map((account) => ({
       ...account,
       lastRun: runs.find(({ accountId }) => accountId === account.accountId) ?? null,

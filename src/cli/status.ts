@@ -4,6 +4,7 @@ import { addCommand, type RunCommand } from './command.js';
 import { ALERTS_TO_LOG } from './alerts.js';
 import { nothing } from './inputs.js';
 import { isEverything } from '../pollers.js';
+import type { UnreadableSales } from '../storage/sales.js';
 import type { Output } from './output.js';
 import { describeSchedule } from './schedule.js';
 import { gatherStatus, isUnavailable, type AccountStatus, type StatusFacts } from './status-facts.js';
@@ -118,6 +119,7 @@ function showStatus(facts: StatusFacts, problems: readonly string[], output: Out
   if (sharedSkus.skus > 0) {
     output.print('Each offer of a SKU shows its full number: together they can sell more than there is.');
   }
+  for (const sales of facts.unreadableSales) output.print(describeUnreadable(sales));
   if (problems.length === 0) output.print(colors.green('All is well.'));
   for (const problem of problems) output.print(`${colors.yellow('look at:')} ${problem}`);
 }
@@ -154,6 +156,14 @@ function describeLimiter(limiter: StatusFacts['limiter']): string {
       return `${scope}: ${usedInWindow} of ${limit} requests in the last 60 s${assumed}${blocked}`;
     })
     .join('; ');
+}
+
+/** No problem of the sync, which goes on without them. */
+export function describeUnreadable({ accountId, errorClass, askedAt }: UnreadableSales): string {
+  const toDo = ['AccountRefused', 'AccessDenied'].includes(errorClass)
+    ? `Log it in with all scopes: allegro-stock-sync accounts authorize ${accountId}`
+    : 'It is tried again before the next raise.';
+  return `The sales of ${accountId} could not be read (${errorClass}, ${askedAt.toISOString()}), so that they hold no raise. ${toDo}`;
 }
 
 function describeWaiting({ alerts }: StatusFacts): string {

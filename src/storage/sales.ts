@@ -118,18 +118,25 @@ export async function deleteSalesBefore(db: Db, before: Date): Promise<number> {
   return Number(numDeletedRows);
 }
 
-/** Accounts of which the sales cannot be read, for `status`. */
-export async function readUnreadableSales(
-  db: Db,
-): Promise<{ accountId: string; errorClass: string; errorMessage: string }[]> {
+/** That the sales of an account could not be read, the last time that they were asked for. */
+export interface UnreadableSales {
+  readonly accountId: string;
+  readonly errorClass: string;
+  readonly errorMessage: string;
+  readonly askedAt: Date;
+}
+
+/** Accounts of which the sales could not be read, for `status`. */
+export async function readUnreadableSales(db: Db): Promise<UnreadableSales[]> {
   const rows = await db
     .selectFrom('saleCursors')
-    .select(['accountId', 'errorClass', 'errorMessage'])
+    .select(['accountId', 'errorClass', 'errorMessage', 'readAt as askedAt'])
     .where('errorClass', 'is not', null)
     .orderBy('accountId')
     .execute();
-  return rows.map(({ accountId, errorClass, errorMessage }) => ({
+  return rows.map(({ accountId, errorClass, errorMessage, askedAt }) => ({
     accountId,
+    askedAt,
     errorClass: errorClass ?? '',
     errorMessage: errorMessage ?? '',
   }));

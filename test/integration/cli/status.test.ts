@@ -1,6 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
+import { toAccountId } from '../../../src/domain/ids.js';
+import { openDatabase } from '../../../src/storage/database.js';
+import { recordSaleFailure } from '../../../src/storage/sales.js';
 import { createTestDatabase, testRedisUrl, type TestDatabase } from '../../servers.js';
 import { runClient, type Environment } from './client-under-test.js';
 import { createNamespace, type TestNamespace } from './temporal-namespace.js';
@@ -36,6 +39,7 @@ const statusSchema = z.object({
   limiter: z.array(z.object({ scope: z.string(), limit: z.number(), usedInWindow: z.number() })),
   alerts: z.object({ destination: z.string().nullable(), waiting: z.number() }),
   sharedSkus: z.object({ skus: z.number() }),
+  unreadableSales: z.array(z.object({ accountId: z.string(), errorClass: z.string() })),
   accounts: z.array(z.object({ accountId: z.string(), completeAgeSeconds: z.number().nullable() })),
 });
 
@@ -43,6 +47,9 @@ test('status gathers what all parts know, and ends with 1 when there is somethin
   await runClient(env, ['schedule', 'apply']);
   await runClient(env, ['accounts', 'add', 'shop-1', '--name', 'Tea House']);
   await runClient(env, ['stop', '--reason', 'wrong file']);
+  const db = openDatabase(database.url, { applicationName: 'status test' });
+  const unread = { errorClass: 'AccountRefused', message: 'insufficient scope', isCursorLost: false };
+  await recordSaleFailure(db, toAccountId('shop-1'), unread).finally(() => db.destroy());
   const json = await runClient(env, ['status', '--json']);
   expect(json.status).toBe(1);
   expect(statusSchema.parse(json.json())).toMatchObject({
@@ -59,9 +66,11 @@ test('status gathers what all parts know, and ends with 1 when there is somethin
     limiter: [{ scope: 'app', limit: 9000, usedInWindow: 0 }],
     alerts: { destination: null, waiting: 0 },
     accounts: [{ accountId: 'shop-1', completeAgeSeconds: null }],
+    unreadableSales: [{ accountId: 'shop-1', errorClass: 'AccountRefused' }],
   });
   const text = await runClient(env, ['status']);
   expect(text.stdout).toContain('app: 0 of 9000 requests in the last 60 s');
+  expect(text.stdout).toContain('The sales of shop-1 could not be read (AccountRefused, ');
   expect(text.stdout).toContain('alerts go to the log of the worker only');
   expect(text.stdout).toMatch(/look at: all writes are stopped since .*: wrong file/);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { describeAge, findProblems } from '../../../src/cli/status.js';
+import { describeAge, describeUnreadable, findProblems } from '../../../src/cli/status.js';
 import type { AccountStatus, StatusFacts } from '../../../src/cli/status-facts.js';
 import { DEFAULT_ACCOUNT_SETTINGS } from '../../../src/domain/account.js';
 import { toAccountId } from '../../../src/domain/ids.js';
@@ -72,13 +72,16 @@ function someFacts(fields: Partial<StatusFacts> = {}): StatusFacts {
     limiter: [],
     alerts: { destination: null, waiting: 0, oldestWaitingSince: null, lastError: null, lastSentAt: null },
     sharedSkus: { skus: 3, withinOneAccount: 1 },
+    unreadableSales: [],
     ...fields,
   };
 }
 
 describe('what status tells to look at', () => {
-  test('is nothing when all is well, alerts going to the log and shared SKUs included', () => {
+  test('is nothing when all is well, alerts going to the log, shared SKUs and unread sales included', () => {
+    const unread = { accountId: 'shop-1', errorClass: 'AccountRefused', errorMessage: '403', askedAt: AT };
     expect(findProblems(someFacts())).toEqual([]);
+    expect(findProblems(someFacts({ unreadableSales: [unread] }))).toEqual([]);
   });
 
   test.each([
@@ -127,6 +130,15 @@ describe('what status tells to look at', () => {
     const accounts = [anAccount({ lastRun: aRun({ outcome: null }) }), anAccount({ lastRun: null })];
     expect(findProblems(someFacts({ accounts }))).toEqual([]);
   });
+});
+
+test('sales that could not be read are told with what to do about it', () => {
+  const unread = { accountId: 'shop-1', errorMessage: 'no', askedAt: AT };
+  expect(describeUnreadable({ ...unread, errorClass: 'AccountRefused' })).toBe(
+    'The sales of shop-1 could not be read (AccountRefused, 2026-11-23T10:00:00.000Z), so that they hold no raise. ' +
+      'Log it in with all scopes: allegro-stock-sync accounts authorize shop-1',
+  );
+  expect(describeUnreadable({ ...unread, errorClass: 'MarketplaceUnavailable' })).toContain('tried again');
 });
 
 function aSchedule() {
