@@ -6,7 +6,10 @@ import type { Call, EndedBy } from './marketplace.js';
  * the only source of anything.
  */
 export interface MarketplaceEvents {
-  /** Changes of offers after the cursor, at most 1000, oldest first. null: from the oldest that is kept (24 h). */
+  /**
+   * Changes of offers after the cursor, at most 1000, oldest first. null: from the oldest that is kept (24 h). What is not
+   * kept any more is left out without a word, also after a cursor from before it.
+   */
   readOfferEvents(call: Call, cursor: string | null): Promise<EventPage<OfferEvent>>;
   /** Pieces bought after the cursor, at most 1000 events. null: from the oldest that is kept (60 days). */
   readSales(call: Call, cursor: string | null): Promise<EventPage<Sale>>;

@@ -51,6 +51,49 @@ describe('offer events', () => {
       isLast: true,
     });
   });
+
+  test('are read over all pages, in order', async () => {
+    const { call, sellerId } = await newShop();
+    const offerId = await under.offer({ sellerId, externalId: 'E-2', available: 5000 });
+    for (let available = 4999; available > 4999 - 1005; available -= 1) {
+      await under.admin.editOffer(offerId, { available });
+    }
+
+    const { events, pages, cursor } = await readAll((from) => under.allegro.events.readOfferEvents(call, from));
+
+    expect(pages).toBe(2);
+    expect(events.filter(({ kind }) => kind === 'stock_changed')).toHaveLength(1005);
+    expect(events.map(({ occurredAt }) => occurredAt)).toEqual(events.map(({ occurredAt }) => occurredAt).sort());
+    expect(await under.allegro.events.readOfferEvents(call, cursor)).toEqual({ events: [], cursor, isLast: true });
+  });
+
+  test('are lost after 24 hours: nothing is told of them, and the old cursor goes on with what came since', async () => {
+    const { call, sellerId } = await newShop();
+    const [seen, lost, kept] = [
+      await under.offer({ sellerId, available: 5 }),
+      await under.offer({ sellerId, available: 5 }),
+      await under.offer({ sellerId, available: 5 }),
+    ];
+    await under.admin.editOffer(seen, { available: 4 });
+    const { cursor } = await readAll((from) => under.allegro.events.readOfferEvents(call, from));
+    await under.admin.editOffer(lost, { status: 'ENDED', endedBy: 'EMPTY_STOCK', available: 0 });
+
+    await under.admin.advanceClock(25 * 3_600_000);
+
+    // Neither an error nor an end of the offer: the place from which to go on stays.
+    expect(await under.allegro.events.readOfferEvents(call, cursor)).toEqual({ events: [], cursor, isLast: true });
+    await under.admin.editOffer(kept, { available: 3 });
+    const page = await under.allegro.events.readOfferEvents(call, cursor);
+    expect(page.events.map(({ offerId, kind }) => [offerId, kind])).toEqual([[kept, 'stock_changed']]);
+    expect(page.cursor).not.toBe(cursor);
+    expect((await under.allegro.events.readOfferEvents(call, null)).events).toEqual(page.events);
+    // What the lost event would have told, only the offer itself tells.
+    expect(await under.allegro.marketplace.readOffer(call, lost)).toMatchObject({
+      status: 'ENDED',
+      available: 0,
+      endedBy: 'EMPTY_STOCK',
+    });
+  });
 });
 
 describe('sales', () => {
