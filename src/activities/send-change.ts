@@ -171,7 +171,9 @@ async function planAttempt(
   const decision = decide(facts);
   const isSale = decision.kind === 'held' && decision.reason === 'unbooked_sale';
   // The offer itself does not tell how much was sold: what ran out since the scan may have been sold out.
-  const mayBeSoldOut = offer.endedBy === 'EMPTY_STOCK' && unbookedSaleSince(facts) !== null;
+  // While it is being ended it shows no pieces and nobody who ended it.
+  const hasRunOut = offer.endedBy === 'EMPTY_STOCK' || (offer.status !== 'ENDED' && offer.available === 0);
+  const mayBeSoldOut = hasRunOut && unbookedSaleSince(facts) !== null;
   if (stock !== null && (isSale || (decision.kind === 'skipped' && mayBeSoldOut))) {
     const { available } = offer;
     await holdForUnbookedSale(db, scope.run, change.offerId, { available, stockAt: stock.updatedAt });

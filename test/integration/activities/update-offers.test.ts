@@ -355,11 +355,17 @@ describe('answers that were lost', () => {
     expect(await changeOf(under.db, next, change.offerId)).toMatchObject({ state: 'held', reason: 'unbooked_sale' });
   });
 
-  test('an offer that sold out between scan and retry is not put up again for it', async () => {
+  test.each([
+    { is: 'has ended', endingDelayMs: 0 },
+    { is: 'is being ended', endingDelayMs: 600_000 },
+  ])('an offer that sold out between scan and retry and $is is not put up again for it', async ({ endingDelayMs }) => {
     const change = await planned(20, { available: 2 });
     await plant(PATCH, { kind: 'status', status: 503 }, change, 1);
     await send(change);
+    const before = await under.allegro.admin.settings();
+    await under.allegro.admin.changeSettings({ endingDelayMs });
     await under.allegro.admin.sell({ offerId: change.offerId, quantity: 2 });
+    await under.allegro.admin.changeSettings({ endingDelayMs: before.endingDelayMs });
     const start = await journalEnd(under);
 
     await again(change);

@@ -254,8 +254,8 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: SCAN,
-        find: 'new Map(listed.map((offer) => [offer.offerId, offer]))',
-        replace: 'new Map(listed.map((offer) => [offer.sku, offer]))',
+        find: 'new Map(rows.map((offer) => [offer.offerId, offer]))',
+        replace: 'new Map(rows.map((offer) => [offer.sku, offer]))',
       },
     ],
     hazard: 'several offers of one SKU',
