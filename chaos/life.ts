@@ -23,6 +23,8 @@ const BOOKED_AFTER_MS = { from: 200, to: 3_000 } as const;
 /** Of the turns; the others are sales. */
 const DELIVERY_SHARE = 0.18;
 const EDIT_SHARE = 0.1;
+/** Set back a third time within a day, an offer is left to whoever does it. */
+const MOST_EDITS_OF_ONE = 2;
 /** So many SKUs come to the same number at once that a command carries it. */
 const SAME_NUMBER_SKUS = 12;
 
@@ -30,6 +32,7 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
   const counts = { sales: 0, deliveries: 0, edits: 0 };
   const stopping = new AbortController();
   const bookings = new Set<Promise<void>>();
+  const editsOf = new Map<string, number>();
 
   async function pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined);
@@ -88,9 +91,12 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
 
   /** Somebody puts a number of their own, too high or too low, or ends an offer. */
   async function edit(offers: readonly TrueOffer[]): Promise<void> {
-    const offer = random.pick(offers.filter((one) => isOrdinary(one) && one.status === 'ACTIVE'));
+    const mayEdit = (one: TrueOffer): boolean =>
+      isOrdinary(one) && one.status === 'ACTIVE' && (editsOf.get(one.id) ?? 0) < MOST_EDITS_OF_ONE;
+    const offer = random.pick(offers.filter(mayEdit));
     if (offer === undefined) return;
     counts.edits += 1;
+    editsOf.set(offer.id, (editsOf.get(offer.id) ?? 0) + 1);
     if (random.chance(0.1)) await admin.editOffer(offer.id, { status: 'ENDED', endedBy: 'USER' });
     else await admin.editOffer(offer.id, { available: random.whole(1, 120) });
   }

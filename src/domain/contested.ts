@@ -32,9 +32,14 @@ export interface Contest {
   readonly writes: readonly OwnWrite[];
 }
 
-/** Whether our writes to the offer stop. `now`: what it shows at this moment. */
+/**
+ * Whether our writes to the offer stop. `now`: what it shows at this moment, which must itself be a value of ours set back:
+ * sights of before may have been those of a listing that lags.
+ */
 export function isContested({ isOpen, writes }: Contest, now: Sight): boolean {
-  return isOpen || countFlips(writes, now) >= FLIPS_UNTIL_CONTESTED;
+  if (isOpen) return true;
+  const last = writes.at(-1);
+  return last !== undefined && isFlip(last, now) && countFlips(writes, now) >= FLIPS_UNTIL_CONTESTED;
 }
 
 /** How many of our values somebody has set back. */

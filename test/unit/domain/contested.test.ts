@@ -26,6 +26,7 @@ describe('a value of ours', () => {
     ['lowered to the number of before while sold pieces left the 30 days', aWrite(aSight(3, 40)), aSight(3, 39), 0],
     ['lowered by more than was sold in 30 days', aWrite(aSight(9, 1)), aSight(2, 1), 1],
     ['lowered by what may have been sold', aWrite(aSight(9, 3)), aSight(2, 3), 0],
+    ['lowered by more than was sold, of which some may be counted late', aWrite(aSight(9)), aSight(1, 2), 0],
     ['lowered while nobody knows what was sold', aWrite(aSight(3, null)), aSight(3), 0],
     ['an ending, taken back', aWrite(aSight(9), null, 0), aSight(9), 1],
     ['an ending, with a number left in it', aWrite(aSight(9), null, 0), aSight(9, 0, 'ENDED'), 0],
@@ -47,6 +48,12 @@ describe('an offer', () => {
     expect(isContested({ isOpen: false, writes: [...twice, LOWERED] }, aSight(9))).toBe(true);
     expect(isContested({ isOpen: false, writes: [...twice, LOWERED] }, aSight(5))).toBe(false);
     expect(isContested({ isOpen: false, writes: twice }, aSight(9))).toBe(false);
+  });
+
+  test('is not, whatever was seen before, while it shows what we wrote last', () => {
+    const thrice = [...twice, aWrite(aSight(9), aSight(9))];
+    expect(isContested({ isOpen: false, writes: thrice }, aSight(9))).toBe(true);
+    expect(isContested({ isOpen: false, writes: thrice }, aSight(5))).toBe(false);
   });
 
   test('is read before that is said, and left alone then', () => {
