@@ -19,6 +19,7 @@ const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
 
 const ACCESS_TOKEN = 'eyJhbGciOiJSUzI1NiJ9.eyJ1c2VyX25hbWUiOiI3In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg';
 const CLIENT_SECRET = 'k8Zw-client-secret';
+const DEVICE_CODE = 'd3v1ce-code-of-a-login';
 const call: Call = { accountId: toAccountId('shop'), priority: 'scheduled' };
 const OFFER = toOfferId('17000000001');
 const COMMAND = toCommandId('5f0c1f1e-0000-4000-8000-00000000000a');
@@ -174,6 +175,31 @@ const TARGETS: readonly Target[] = [
     },
   },
   {
+    name: 'submitEndCommand',
+    bodies: [report],
+    run: async ({ commands }) =>
+      ['accepted', 'already_used'].includes(
+        (await commands.submitEnd(call, { commandId: COMMAND, offerIds: [OFFER] })).kind,
+      ),
+  },
+  {
+    name: 'readEndCommand',
+    bodies: [report, tasks, { tasks: [] }],
+    run: async ({ commands }) => {
+      const answer = await commands.readEnd(call, COMMAND);
+      return !answer.isComplete || answer.tasks.every(({ offerId, state }) => isOfferId(offerId) && state !== 'new');
+    },
+  },
+  {
+    name: 'submitBulkCommand',
+    bodies: [report],
+    run: async ({ commands }) => {
+      const changes = [{ offerId: OFFER, quantity: 1 }];
+      const { kind } = await commands.bulk.submit(call, { commandId: COMMAND, changes });
+      return ['accepted', 'already_used', 'not_available'].includes(kind);
+    },
+  },
+  {
     name: 'readBulkCommand',
     bodies: [
       report,
@@ -233,6 +259,14 @@ const TARGETS: readonly Target[] = [
       ),
   },
   {
+    name: 'latestSaleCursor',
+    bodies: [{ latestEvent: { id: '1532603898317497', occurredAt: '2026-10-01T10:00:00Z' } }],
+    run: async ({ events }) => {
+      const cursor = await events.latestSaleCursor(call);
+      return cursor === null || typeof cursor === 'string';
+    },
+  },
+  {
     name: 'identify',
     bodies: [{ id: '7', login: 'shop', email: 'a@example.com' }],
     run: async ({ session }) => (await session.identify(call)).sellerId.length > 0,
@@ -260,6 +294,21 @@ const TARGETS: readonly Target[] = [
     run: async ({ oauth }) => {
       const login = await oauth.startDeviceLogin(call.accountId);
       return Number.isFinite(login.intervalMs) && !Number.isNaN(login.expiresAt.getTime());
+    },
+  },
+  {
+    name: 'awaitDeviceLogin',
+    bodies: [{ access_token: 'a', refresh_token: 'b', expires_in: 43_199, token_type: 'bearer' }],
+    run: async ({ oauth }) => {
+      const pair = await oauth.awaitDeviceLogin(call.accountId, {
+        verificationUri: 'https://allegro.pl/a',
+        verificationUriComplete: 'https://allegro.pl/a?code=u',
+        userCode: 'u',
+        deviceCode: DEVICE_CODE,
+        expiresAt: new Date(Date.now() + 200),
+        intervalMs: 0,
+      });
+      return pair.accessToken !== '' && pair.refreshToken !== '' && !Number.isNaN(pair.accessExpiresAt.getTime());
     },
   },
 ];
@@ -318,8 +367,8 @@ test(`${CASES} mutated answers are read as what they are or refused, and none sh
       throw new Error(`${inspect(context)}: ${inspect(outcome)}`);
     if (outcome instanceof SyncError) {
       const shown = `${inspect(outcome, { depth: 8, showHidden: true })}${outcome.stack ?? ''}`;
-      const leaked = [ACCESS_TOKEN, ACCESS_TOKEN.slice(0, 30), CLIENT_SECRET, 'r'.repeat(20)].some((secret) =>
-        shown.includes(secret),
+      const leaked = [ACCESS_TOKEN, ACCESS_TOKEN.slice(0, 30), CLIENT_SECRET, DEVICE_CODE, 'r'.repeat(20)].some(
+        (secret) => shown.includes(secret),
       );
       if (leaked) throw new Error(`${inspect(context)} leaks: ${shown}`);
     }
