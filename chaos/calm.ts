@@ -5,7 +5,7 @@ import type { Print } from '../src/local/system.js';
 import { waitUntil } from '../src/local/wait-until.js';
 
 const QUIET_RUNS = 2;
-const RUNS_WITHIN_MS = 150_000;
+const RUNS_WITHIN_MS = 180_000;
 const LOOK_EVERY_MS = 500;
 
 /**
@@ -39,4 +39,18 @@ export async function awaitQuietRuns(options: {
   const isQuiet = await waitUntil(async () => (await missing()).length === 0, RUNS_WITHIN_MS, LOOK_EVERY_MS);
   if (isQuiet) print('each account has had two quiet runs');
   return isQuiet ? [] : missing();
+}
+
+const SENT_WITHIN_MS = 60_000;
+
+/** Waits until no message waits to be sent. */
+export async function awaitMessages(database: pg.Pool): Promise<void> {
+  await waitUntil(
+    async () => {
+      const { rows } = await database.query('select 1 from outbox where sent_at is null limit 1');
+      return rows.length === 0;
+    },
+    SENT_WITHIN_MS,
+    LOOK_EVERY_MS,
+  );
 }

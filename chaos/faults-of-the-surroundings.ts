@@ -20,9 +20,9 @@ const stockFaults: readonly FaultKind[] = [
     async deal({ warehouse }, random) {
       const count = random.whole(VANISHED_ROWS.from, VANISHED_ROWS.to);
       const skus = random.shuffled([...warehouse.stock.keys()]).slice(0, count);
-      await warehouse.spoil('delete from stock_levels where sku = any($1::text[])', [skus]);
+      const putRight = await warehouse.spoil('delete from stock_levels where sku = any($1::text[])', skus);
       await sleep(random.between(WRONG_STOCK_MS.from, WRONG_STOCK_MS.to));
-      await warehouse.book(skus);
+      await putRight();
       return 1;
     },
   },
@@ -31,9 +31,9 @@ const stockFaults: readonly FaultKind[] = [
     part: 'stock',
     stopsWork: false,
     async deal({ warehouse }, random) {
-      await warehouse.spoil('update stock_levels set quantity = 0');
+      const putRight = await warehouse.spoil('update stock_levels set quantity = 0');
       await sleep(random.between(WRONG_STOCK_MS.from, WRONG_STOCK_MS.to));
-      await warehouse.book();
+      await putRight();
       return 1;
     },
   },

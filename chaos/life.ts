@@ -27,6 +27,8 @@ const EDIT_SHARE = 0.1;
 const MOST_EDITS_OF_ONE = 2;
 /** So many SKUs come to the same number at once that a command carries it. */
 const SAME_NUMBER_SKUS = 12;
+/** Of the deliveries; the others are of one SKU. */
+const SAME_NUMBER_SHARE = 0.2;
 
 export function startLife({ admin, warehouse, random }: LifeOptions): Life {
   const counts = { sales: 0, deliveries: 0, edits: 0 };
@@ -73,13 +75,13 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
   async function deliver(): Promise<void> {
     counts.deliveries += 1;
     const skus = [...warehouse.stock];
-    const kind = random.whole(1, 3);
-    if (kind === 1) {
+    const isOfMany = random.chance(SAME_NUMBER_SHARE);
+    if (!isOfMany && random.chance(0.5)) {
       const chosen = random.pick(skus.filter(([, quantity]) => quantity === 0));
       if (chosen !== undefined) await warehouse.receive(new Map([[chosen[0], random.whole(1, 30)]]));
       return;
     }
-    if (kind === 2) {
+    if (isOfMany) {
       const number = random.whole(60, 90);
       const chosen = random.shuffled(skus.filter(([, quantity]) => quantity < number)).slice(0, SAME_NUMBER_SKUS);
       await warehouse.receive(new Map(chosen.map(([sku, quantity]) => [sku, number - quantity])));

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Print } from '../src/local/system.js';
-import { awaitQuietRuns } from './calm.js';
+import { awaitMessages, awaitQuietRuns } from './calm.js';
 import { dealFaults, type Dealt } from './dealer.js';
 import { gatherEvidence, readOffers, readStockRows } from './evidence.js';
 import type { FaultKind } from './fault.js';
@@ -17,6 +17,7 @@ import { judgeBuckets } from './oracles/runs.js';
 import { judgeSecrets } from './oracles/secrets.js';
 import type { OracleVerdict } from './oracles/verdict.js';
 import { judgeWrites } from './oracles/writes.js';
+import { startPerson } from './person.js';
 import { drawsOf } from './random.js';
 import { watchRecovery } from './recovery.js';
 import {
@@ -55,11 +56,15 @@ const KINDS: readonly FaultKind[] = [...SERVER_FAULTS, ...BESIDE];
 export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
   const { seed, directory, print } = options;
   const stage = await setStage(seed, directory, print);
+  const person = startPerson(stage);
   try {
     const { dealt, life } = await unleash(stage, options);
     const quiet = await calmDown(stage, print);
+    await person.stop();
+    print(`${person.approvals} times somebody let held changes through`);
     return await judge(stage, { dealt, life, quiet });
   } finally {
+    await person.stop();
     await stage.stop();
   }
 }
@@ -100,7 +105,9 @@ async function calmDown(stage: Stage, print: Print): Promise<Quiet> {
   await awaitQuietRuns({ database, accounts, print: () => undefined });
   await sleep(SETTLING_MS);
   const before = await readOffers(application.admin);
-  return { before, findings: await awaitQuietRuns({ database, accounts, print }) };
+  const findings = await awaitQuietRuns({ database, accounts, print });
+  await awaitMessages(database);
+  return { before, findings };
 }
 
 async function judge(

@@ -36,8 +36,8 @@ export const SIMULATOR_SETTINGS: SettingsChange = {
   endingDelayMs: 300,
   operationDelayMs: 200,
   commandDelayMs: 500,
-  // Tokens are refreshed many times in the course of a run.
-  accessTokenLifetimeS: 45,
+  // They are refreshed ten minutes before their end: here every 30 s.
+  accessTokenLifetimeS: 630,
   applicationLimit: { requests: RATE_LIMIT },
   judgeGraceMs: JUDGE_GRACE_MS,
 };

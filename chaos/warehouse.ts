@@ -16,8 +16,10 @@ export interface Warehouse {
   noteLeft(sku: string, pieces: number): void;
   /** Writes what is true of these SKUs, or of all, however long the database is away. */
   book(skus?: readonly string[]): Promise<void>;
-  /** Runs a statement of a feed that has gone wrong. */
-  spoil(statement: string, values?: readonly unknown[]): Promise<void>;
+  /** Runs a statement of a feed that has gone wrong. @returns puts these SKUs, or all, right again */
+  spoil(statement: string, skus?: readonly string[]): Promise<() => Promise<void>>;
+  /** Since when no feed is wrong; null: one is. */
+  rightSince(): Date | null;
   /** Waits until everything that is to be booked is booked. */
   settled(): Promise<void>;
 }
@@ -25,6 +27,8 @@ export interface Warehouse {
 export async function openWarehouse(admin: SimulatorAdmin, databaseUrl: string): Promise<Warehouse> {
   const stock = new Map(Object.entries(await admin.truth()));
   let line: Promise<unknown> = Promise.resolve();
+  let wrongFeeds = 0;
+  let rightAgainAt = new Date();
 
   /** One after the other, so that what is written last is what is true. */
   function inLine(work: () => Promise<void>): Promise<void> {
@@ -77,7 +81,16 @@ export async function openWarehouse(admin: SimulatorAdmin, databaseUrl: string):
       stock.set(sku, Math.max(0, (stock.get(sku) ?? 0) - pieces));
     },
     book,
-    spoil: (statement, values = []) => inLine(() => run(statement, () => values)),
+    async spoil(statement, skus) {
+      wrongFeeds += 1;
+      await inLine(() => run(statement, () => (skus === undefined ? [] : [skus])));
+      return async () => {
+        await book(skus);
+        wrongFeeds -= 1;
+        rightAgainAt = new Date();
+      };
+    },
+    rightSince: () => (wrongFeeds > 0 ? null : rightAgainAt),
     settled: () => inLine(() => Promise.resolve()),
   };
 }
