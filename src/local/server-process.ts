@@ -7,7 +7,7 @@ import type { Print, System } from './system.js';
 import { waitUntil } from './wait-until.js';
 
 /** Long enough for a first start on a machine that is building something else at the same time. */
-const START_PATIENCE_MS = 60_000;
+const START_PATIENCE_MS = 180_000;
 const STOP_PATIENCE_MS = 15_000;
 
 export interface ServerProcessOptions {
