@@ -83,6 +83,7 @@ const stalledCommand: FaultKind = {
     }),
 };
 
+const TOO_MANY = 50;
 const REFUSED_MS = { from: 6_000, to: 15_000 } as const;
 
 /** Allegro checks the whole offer with every change, and finds something wrong with it until somebody corrects it. */
@@ -93,24 +94,26 @@ const refusedOffer: FaultKind = {
   async deal({ application, warehouse }, random) {
     const { admin } = application;
     const { offers } = await admin.offers({ limit: 100_000, status: 'ACTIVE' });
+    const stockOf = ({ externalId }: { externalId: string | null }): number =>
+      warehouse.stock.get(externalId?.trim() ?? '') ?? 0;
     const offer = random.pick(
-      offers.filter((one) => one.format === 'BUY_NOW' && !one.isFulfillment && (one.externalId?.trim() ?? '') !== ''),
+      offers.filter((one) => one.format === 'BUY_NOW' && !one.isFulfillment && stockOf(one) > 0),
     );
     if (offer === undefined) return 0;
-    const sku = offer.externalId?.trim() ?? '';
     const { lastRequest } = await admin.journal({ limit: 1 });
     const countRefusals = async (): Promise<number> => {
       const { entries } = await admin.journal({ since: lastRequest, limit: 100_000 });
       return entries.filter(({ status, offerIds }) => status === 422 && offerIds.includes(offer.id)).length;
     };
-    await admin.editOffer(offer.id, { rejection: { commands: true, endings: true } });
-    await warehouse.receive(new Map([[sku, 3]]));
+    // Too high a number, which no guard holds back from being lowered.
+    const available = stockOf(offer) + TOO_MANY;
+    await admin.editOffer(offer.id, { rejection: { commands: true, endings: true }, available });
     await sleep(random.between(REFUSED_MS.from, REFUSED_MS.to));
     await waitUntil(async () => (await countRefusals()) > 0, MET_WITHIN_MS, 500);
     const refusals = await countRefusals();
     await admin.editOffer(offer.id, { rejection: null });
     // What is in quarantine is looked at again when its stock changes.
-    await warehouse.receive(new Map([[sku, 2]]));
+    await warehouse.receive(new Map([[offer.externalId?.trim() ?? '', 2]]));
     return refusals;
   },
 };
