@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Worker, type ReplayWorkerOptions } from '@temporalio/worker';
+import { z } from 'zod';
+import { HOUSEKEEPING, SYNC_ACCOUNT, SYNC_ALL_ACCOUNTS } from '../workflows/api.js';
 
 /** The workflow code to replay with: a bundle, or sources that are bundled first. */
 export type WorkflowCode = Pick<ReplayWorkerOptions, 'workflowBundle'> | Pick<ReplayWorkerOptions, 'workflowsPath'>;
@@ -39,8 +41,47 @@ async function readHistory(file: string): Promise<object> {
   } catch (error) {
     throw new UnreadableHistory(`${file}: ${error instanceof Error ? error.message : 'cannot be read'}`);
   }
-  if (typeof parsed === 'object' && parsed !== null && 'events' in parsed && Array.isArray(parsed.events)) {
-    return parsed;
+  const { success, data } = historySchema.safeParse(parsed);
+  if (!success) {
+    throw new UnreadableHistory(
+      `${file}: expected a history: an object with "events" that begin with the workflow's start`,
+    );
   }
-  throw new UnreadableHistory(`${file}: expected a history, an object with "events"`);
+  const { workflowType } = data.events[0].workflowExecutionStartedEventAttributes;
+  if (!OURS.includes(workflowType.name)) {
+    throw new UnreadableHistory(`${file}: a history of "${workflowType.name}", which is no workflow of this program`);
+  }
+  if (hasDecodedPayloads(data)) {
+    throw new UnreadableHistory(
+      `${file}: its payloads are decoded; download it with payloads as they are (in the Web UI: encoded)`,
+    );
+  }
+  return data;
+}
+
+const OURS: readonly string[] = [SYNC_ALL_ACCOUNTS, SYNC_ACCOUNT, HOUSEKEEPING];
+
+const historySchema = z.looseObject({
+  events: z.tuple(
+    [
+      z.looseObject({
+        eventId: z.union([z.string(), z.number()]),
+        workflowExecutionStartedEventAttributes: z.looseObject({ workflowType: z.looseObject({ name: z.string() }) }),
+      }),
+    ],
+    z.looseObject({}),
+  ),
+});
+
+const payloadSchema = z.looseObject({ metadata: z.looseObject({ encoding: z.string() }) });
+
+/** "Decode" of the Web UI puts plain values in the place of payloads. */
+function hasDecodedPayloads(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, child]: [string, unknown]) => {
+    if (key === 'payloads' && Array.isArray(child)) {
+      return child.some((payload: unknown) => !payloadSchema.safeParse(payload).success);
+    }
+    return hasDecodedPayloads(child);
+  });
 }

@@ -102,13 +102,31 @@ describe('an edit that old runs cannot go on with is found', () => {
   });
 });
 
-test('a file that holds no history is refused', async () => {
-  const file = join(directory, 'no-history.json');
-  await writeFile(file, '{"events": 1}');
+describe('a file that cannot be replayed is refused, with the reason', () => {
+  const preview = async (): Promise<string> => readFile(history('sync-account-preview'), 'utf8');
+  test.each([
+    { what: 'no history', change: () => '{"events": 1}', reason: 'expected a history' },
+    { what: 'a history without events', change: () => '{"events": []}', reason: 'expected a history' },
+    { what: 'half a file', change: (text: string) => text.slice(0, 2_000), reason: 'JSON' },
+    {
+      what: 'another program',
+      change: (text: string) => text.replace('"name":"syncAccount"', '"name":"chargeCard"'),
+      reason: 'a history of "chargeCard"',
+    },
+    {
+      what: 'decoded payloads',
+      change: (text: string) => text.replaceAll(/"payloads":\[\{[^\]]*\}\]/g, '"payloads":[{"accountId":"shop-1"}]'),
+      reason: 'its payloads are decoded',
+    },
+  ])('$what', async ({ change, reason }) => {
+    const file = join(directory, 'refused.json');
+    await writeFile(file, change(await preview()));
 
-  const replayed = replayHistories([file], { workflowBundle: { codePath: testWorkflowBundle() } });
+    const replayed = replayHistories([file], { workflowBundle: { codePath: testWorkflowBundle() } });
 
-  await expect(replayed).rejects.toThrow(UnreadableHistory);
+    await expect(replayed).rejects.toThrow(UnreadableHistory);
+    await expect(replayed).rejects.toThrow(reason);
+  });
 });
 
 describe('npm run replay', () => {
