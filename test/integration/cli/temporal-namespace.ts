@@ -12,7 +12,7 @@ export interface TestNamespace {
   readonly client: Client;
   readonly env: { readonly TEMPORAL_ADDRESS: string; readonly TEMPORAL_NAMESPACE: string };
   /** Runs the `temporal` program, with these arguments after its name. */
-  temporal(...args: string[]): Promise<void>;
+  readonly temporal: (...args: string[]) => Promise<void>;
   close(): Promise<void>;
 }
 
