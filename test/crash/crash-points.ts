@@ -70,6 +70,7 @@ function ofStatement(activity: string, what: string, point: DatabasePoint, more:
 const TOKEN = { route: 'POST /auth/oauth/token', request: /^POST \/auth\/oauth\/token/ };
 const ME = { route: 'GET /me', request: /^GET \/me / };
 const LISTING = { route: 'GET /sale/offers', request: /^GET \/sale\/offers\?/ };
+const EVENTS = { route: 'GET /order/events', request: /^GET \/order\/events[? ]/ };
 const COMMAND = '/sale/offer-quantity-change-commands/{commandId}';
 const PUT_COMMAND = { route: `PUT ${COMMAND}`, request: /^PUT \/sale\/offer-quantity-change-commands\// };
 const REPORT = { route: `GET ${COMMAND}`, request: /^GET \/sale\/offer-quantity-change-commands\/[^/]+ / };
@@ -103,6 +104,7 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
     { table: 'offer_changes', event: 'update', when: `new.state = 'held'`, at: 'commit' },
     { hasMassEnding: true },
   ),
+  ...ofRequest('confirmSales', 'order events', EVENTS),
   ...ofStatement('planWrites', 'batches', {
     ...{ table: 'offer_changes', event: 'update', when: 'new.batch is not null and old.batch is null', at: 'commit' },
   }),
