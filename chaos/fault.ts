@@ -1,3 +1,5 @@
+import type pg from 'pg';
+
 import type { Application } from '../src/local/application.js';
 import type { TelegramStandIn } from '../src/local/telegram-stand-in.js';
 import type { Random } from './random.js';
@@ -21,6 +23,8 @@ export interface Scene {
   readonly marketplaceNetwork: TcpProxy;
   readonly telegram: TelegramStandIn;
   readonly warehouse: Warehouse;
+  /** Over a network that stays well. */
+  readonly database: pg.Pool;
   /** Where files may be put. */
   readonly directory: string;
 }

@@ -21,8 +21,6 @@ const WORKERS = 2;
 /** Everything set up and well: servers, marketplace, workers, accounts, stock, Schedule. */
 export interface Stage extends Scene {
   readonly accounts: readonly ConnectedAccount[];
-  /** Over a network that stays well. */
-  readonly database: pg.Pool;
   readonly overheard: Overheard;
   /** Of simulator and workers; those of the servers are in `directory`. */
   readonly logDirectory: string;
@@ -91,8 +89,8 @@ async function start(
   const workers = await startWorkers({ application, count: WORKERS, print });
   started.push(() => workers.stop());
   print(`${WORKERS} workers, ${accounts.length} accounts; logs in ${directory}`);
-  const parts = { application, servers, workers, marketplaceNetwork, telegram, warehouse, directory };
-  return { ...parts, accounts, database, overheard, logDirectory, stop };
+  const parts = { application, servers, workers, marketplaceNetwork, telegram, warehouse, database, directory };
+  return { ...parts, accounts, overheard, logDirectory, stop };
 }
 
 async function bundleWorkflows(directory: string): Promise<string> {
