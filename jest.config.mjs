@@ -2,6 +2,8 @@
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // They kill workers and wait for heartbeats: `npm run test:crash` and `npm run crash-matrix`.
+  testPathIgnorePatterns: process.env.CRASH_TESTS === 'on' ? [] : ['<rootDir>/test/crash/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
