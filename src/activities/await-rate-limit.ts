@@ -8,6 +8,8 @@ export interface AwaitRateLimitInput {
   readonly priority: Call['priority'];
   /** Of the next batch. */
   readonly requestsAtOnce: number;
+  /** The next batch writes to single offers, for which the seller has limits too. */
+  readonly isWriting: boolean;
 }
 
 export interface AwaitRateLimitResult {
@@ -23,6 +25,11 @@ export interface AwaitRateLimitResult {
  */
 export function createAwaitRateLimit(services: ActivityServices) {
   return function awaitRateLimit(input: AwaitRateLimitInput): Promise<AwaitRateLimitResult> {
-    return inRun(services, input, ({ call }) => services.marketplace.peekPermit(call, input.requestsAtOnce));
+    return inRun(services, input, ({ account }) =>
+      services.marketplace.peekPermit({
+        atOnce: input.requestsAtOnce,
+        writesOf: input.isWriting ? account.sellerId : null,
+      }),
+    );
   };
 }

@@ -94,8 +94,8 @@ export interface HttpAnswer {
  * The one way to Allegro. Each request is sent once, with a permit taken at that moment; what to do next is the
  * caller's. Answers of any status but 429 are returned.
  *
- * `send` throws SyncErrors without a cause (got's errors hold the Authorization header): `RateLimited` (no permit within
- * 2 s, or a 429), `DependencyUnavailable` (no limiter), `WritesStopped`, `MarketplaceUnavailable`, `OutcomeUnknown`,
+ * `send` throws SyncErrors without a cause (got's errors hold the Authorization header): `RateLimited` (no room or no
+ * permit within 2 s each, or a 429), `DependencyUnavailable` (no limiter), `WritesStopped`, `MarketplaceUnavailable`, `OutcomeUnknown`,
  * `InvalidAnswer` (body too long); or the signal's reason when it is aborted before a write is on its way.
  */
 export interface HttpClient {
@@ -119,9 +119,11 @@ const BLOCK_MS = 60_000;
  * line, which is fair, counts them, and ends after 2 s; this only bounds the sockets.
  */
 const MOST_IN_FLIGHT = 300;
+/** Longer waits are the workflow's, which holds no activity slot meanwhile. */
+const MAX_INLINE_WAIT_MS = 2_000;
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const gate = new RequestGate(options.maxInFlight ?? MOST_IN_FLIGHT);
+  const gate = new RequestGate(options.maxInFlight ?? MOST_IN_FLIGHT, options.maxInlineWaitMs ?? MAX_INLINE_WAIT_MS);
   const checkStop = createStopCheck(options.stopSwitch);
   const agents = {
     http: new HttpAgent({ keepAlive: true }),
@@ -137,7 +139,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       const permit = await options.limiter.acquire(request.quotas, {
         signal,
         priority,
-        maxInlineWaitMs: options.maxInlineWaitMs,
+        maxInlineWaitMs: options.maxInlineWaitMs ?? MAX_INLINE_WAIT_MS,
         party: accountId ?? undefined,
       });
       if (permit.kind === 'refused') {

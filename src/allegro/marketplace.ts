@@ -74,7 +74,8 @@ export function createAllegro(options: AllegroOptions): Allegro {
       readEndCommand: (call, commandId) => commands.readEnd(call, commandId),
       bulk: commands.bulk,
       roomForWrites: createWriteRoom({ limiter: options.limiter, quotas }),
-      peekPermit: (_call, requestsAtOnce) => http.peek(quotas.application, requestsAtOnce),
+      peekPermit: ({ atOnce, writesOf }) =>
+        http.peek(writesOf === null ? quotas.application : quotas.forSeller(writesOf, 'edits'), atOnce),
     },
     login: createLogin({ oauth, session, tokens, store }),
     bulk: commands.bulk,

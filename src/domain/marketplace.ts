@@ -32,8 +32,15 @@ export interface Marketplace {
   readonly bulk: BulkModification | null;
   /** How many offers of the seller may be written within the next hour, by each way. */
   roomForWrites(sellerId: SellerId): Promise<WriteRoom>;
-  /** How long so many requests at once would wait for their permits now, taking none; 0: go. */
-  peekPermit(call: Call, requestsAtOnce: number): Promise<{ waitMs: number; scope: string | null }>;
+  /** How long such requests would wait for their permits now, taking none; 0: go. */
+  peekPermit(next: NextRequests): Promise<{ waitMs: number; scope: string | null }>;
+}
+
+/** What is about to be sent. */
+export interface NextRequests {
+  readonly atOnce: number;
+  /** Single writes to this seller's offers, which the marketplace counts for the seller too; null: anything else. */
+  readonly writesOf: SellerId | null;
 }
 
 /** For whom a call is made and how urgent it is. */

@@ -24,7 +24,7 @@ import {
 import { describeResult } from './details.js';
 import { BOOKKEEPING, OPENING, phaseOptions } from './retry-policies.js';
 import { failureOf, untilAnswered, waitAsTold, waitForPermit, type Patience } from './until-answered.js';
-import { writeChanges } from './write-changes.js';
+import { ONE_REQUEST, writeChanges, type NextBatch } from './write-changes.js';
 
 const DEFAULT_DEADLINE_MS = 6 * 3_600_000;
 /** Closing goes on this long after the deadline: what was done is counted and told in any case. */
@@ -108,7 +108,7 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
       await writeChanges(run, {
         patience,
         priority,
-        awaitPermit: (requestsAtOnce) => awaitPermit(run.runId, requestsAtOnce),
+        awaitPermit: (next) => awaitPermit(run.runId, next),
         onPhase: (phase) => (progress.phase = phase),
         onSettled: (count) => (progress.settled += count),
         continueLater: () => continueRun({ ...run, isScanned: true, cursor: { position: 0 } }),
@@ -137,7 +137,7 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
     let cursor: ScanCursor | null = from;
     while (cursor !== null) {
       const at: ScanCursor = cursor;
-      await awaitPermit(run.runId, 1);
+      await awaitPermit(run.runId, ONE_REQUEST);
       const page = await untilAnswered(patience, () =>
         scanOffers.executeWithOptions({ summary: summariseScan(at) }, [{ runId: run.runId, cursor: at, priority }]),
       );
@@ -154,16 +154,16 @@ export async function syncAccount(input: SyncAccountInput): Promise<AccountResul
 
   async function confirmSales(run: OpenedRun): Promise<void> {
     progress.phase = 'asking for sales';
-    await awaitPermit(run.runId, 1);
+    await awaitPermit(run.runId, ONE_REQUEST);
     const { confirmSales: ask } = proxyActivities<MarketplaceActivities>(phaseOptions(run.settings));
     await untilAnswered(patience, () =>
       ask.executeWithOptions({ summary: 'sales that the stock may not have booked' }, [{ runId: run.runId, priority }]),
     );
   }
 
-  async function awaitPermit(runId: RunId, requestsAtOnce: number): Promise<void> {
+  async function awaitPermit(runId: RunId, next: NextBatch): Promise<void> {
     const { waitMs, scope } = await untilAnswered(patience, () =>
-      awaitRateLimit.executeWithOptions({ summary: 'room for the next batch?' }, [{ runId, priority, requestsAtOnce }]),
+      awaitRateLimit.executeWithOptions({ summary: 'room for the next batch?' }, [{ runId, priority, ...next }]),
     );
     // Under 2 s the wait belongs to the request itself, where no timer is needed.
     if (waitMs >= 2_000)

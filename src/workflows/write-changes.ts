@@ -1,4 +1,5 @@
 import { ApplicationFailure, isCancellation, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import type { AwaitRateLimitInput } from '../activities/await-rate-limit.js';
 import type { Activities, MarketplaceActivities } from '../activities/index.js';
 import type { OfferId } from '../domain/ids.js';
 import { SENDS_AT_ONCE, type ContinuedRun, type SyncPhase } from './api.js';
@@ -17,10 +18,15 @@ const OUTAGE_AFTER_COMMANDS = 3;
 const FIRST_CHECK_AFTER_MS = 2_000;
 const LONGEST_CHECK_PAUSE_MS = 10_000;
 
+/** What `awaitRateLimit` makes room for. */
+export type NextBatch = Pick<AwaitRateLimitInput, 'requestsAtOnce' | 'isWriting'>;
+
+export const ONE_REQUEST: NextBatch = { requestsAtOnce: 1, isWriting: false };
+
 export interface WriteContext {
   readonly patience: Patience;
   readonly priority: 'adhoc' | 'scheduled';
-  awaitPermit(requestsAtOnce: number): Promise<void>;
+  awaitPermit(next: NextBatch): Promise<void>;
   onPhase(phase: SyncPhase): void;
   onSettled(count: number): void;
   /** Continues as new: the rows tell what is left. */
@@ -78,7 +84,7 @@ async function sendAll(
 
   async function sendCommand(kind: string, commandId: string): Promise<void> {
     if (workflowInfo().continueAsNewSuggested) return;
-    await context.awaitPermit(1);
+    await context.awaitPermit(ONE_REQUEST);
     try {
       const { isSent } = await untilAnswered(patience, () =>
         submitCommand.executeWithOptions({ summary: `${kind}: many offers at once` }, [{ runId, commandId, priority }]),
@@ -110,7 +116,7 @@ async function sendAll(
   async function sendBatch(kind: string, batch: number): Promise<void> {
     if (workflowInfo().continueAsNewSuggested) return;
     for (;;) {
-      await context.awaitPermit(SENDS_AT_ONCE);
+      await context.awaitPermit({ requestsAtOnce: SENDS_AT_ONCE, isWriting: true });
       const { settled, retry, wait } = await untilAnswered(patience, () =>
         updateOfferBatch.executeWithOptions({ summary: `${kind}: batch ${batch}` }, [{ runId, batch, priority }]),
       );

@@ -10,7 +10,7 @@ import { SyncError, type SyncErrorType } from '../../../src/domain/errors.js';
 import { toAccountId, toCommandId, toOfferId, type AccountId, type CommandId } from '../../../src/domain/ids.js';
 import type { Call } from '../../../src/domain/marketplace.js';
 import type { TokenStore } from '../../../src/domain/token-store.js';
-import { createRateLimiter } from '../../../src/rate-limit/limiter.js';
+import { createRateLimiter, type RateLimiter } from '../../../src/rate-limit/limiter.js';
 import { addAccount } from '../../../src/storage/accounts.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { createEncryption } from '../../../src/storage/encryption.js';
@@ -32,6 +32,7 @@ export interface AllegroUnderTest {
   readonly allegro: Allegro;
   /** What the observer was told, in order. */
   readonly reports: RequestReport[];
+  readonly limiter: RateLimiter;
   /** Whether writes are stopped. */
   readonly stop: { isOn: boolean };
   /** Another adapter on the same parts, as in another process. */
@@ -80,6 +81,7 @@ export async function setUpAllegro(settings: SettingsChange = {}): Promise<Alleg
     store,
     allegro: another(),
     reports,
+    limiter,
     stop,
     another,
     async logIn(seller = SELLER, accessLifetimeMs = 12 * 3_600_000) {

@@ -171,6 +171,27 @@ describe('permits', () => {
     server.close();
   });
 
+  test('are not waited for behind a silent server: who finds no room in time comes back later', async () => {
+    const { limiter, asked } = openLimiter();
+    const waiting: (() => void)[] = [];
+    const { url, server } = await serve((_request, response) => waiting.push(() => response.end('{}')));
+    const client = clientFor(url, { limiter, maxInFlight: 1, maxInlineWaitMs: 50 });
+    const first = client.send(request());
+    await eventually(() => waiting.length === 1, 'the first is on its way');
+
+    const error = await errorOf(client.send(request()), 'RateLimited');
+
+    expect(error.facts).toMatchObject({ retryInMs: 50, scope: 'in_flight' });
+    expect(asked).toHaveLength(1);
+    waiting.shift()?.();
+    await first;
+    const next = client.send(request());
+    await eventually(() => waiting.length === 1, 'the place of who gave up is free');
+    waiting.shift()?.();
+    expect((await next).status).toBe(200);
+    server.close();
+  });
+
   test('go to the more urgent first', async () => {
     const order: string[] = [];
     const { limiter } = openLimiter({
