@@ -9,7 +9,7 @@ import {
 } from '../domain/decision.js';
 import { FLIPS_UNTIL_CONTESTED, FLIPS_WITHIN_HOURS, OFFER_CONTESTED } from '../domain/contested.js';
 import { judgeEnding } from '../domain/ending.js';
-import { isServerError, SyncError } from '../domain/errors.js';
+import { isServerError, isUnanswered, SyncError } from '../domain/errors.js';
 import type { Sku } from '../domain/ids.js';
 import type { ListedOffer } from '../domain/marketplace.js';
 import { readContests } from '../storage/contests.js';
@@ -17,7 +17,7 @@ import type { ScannedOffer } from '../storage/offers.js';
 import type { RunScope } from './run-scope.js';
 import { stockMaxAgeMs, type ActivityServices } from './services.js';
 
-/** This many server errors with not one clear answer are an outage, not the offers' fault. */
+/** This many server errors or silences with not one clear answer are an outage, not the offers' fault. */
 export const OUTAGE_AFTER = 8;
 /** Answers that leave an offer for the next run, so that one that cannot be read does not hide all others. */
 const UNREADABLE = ['OfferNotFound', 'AccessDenied', 'InvalidAnswer'];
@@ -66,7 +66,7 @@ export async function withContests(
 /** Whether an answer leaves the offer to the next run. */
 export function isUnreadable(error: unknown): boolean {
   if (!(error instanceof SyncError)) return false;
-  return UNREADABLE.includes(error.type) || isServerError(error);
+  return UNREADABLE.includes(error.type) || isServerError(error) || isUnanswered(error);
 }
 
 type Judgement = Decision | { readonly kind: 'pending'; readonly reason: `unreadable: ${string}` };

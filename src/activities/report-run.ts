@@ -182,7 +182,7 @@ async function reportRecovered(
   run: OpenRun,
   stillOpen: readonly string[],
 ): Promise<void> {
-  const open = await readOpenAccountClasses(trx, account.accountId);
+  const open = await readOpenAccountClasses(trx, run);
   const classes = open.filter((name) => !stillOpen.includes(name));
   if (classes.length > 0) await tellOver(trx, { account, filter: { classes, offerIds: null } });
   const offerIds = await readRecoveredOffers(trx, run);

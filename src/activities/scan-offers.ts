@@ -1,6 +1,6 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { ScanCursor } from '../workflows/api.js';
-import { decide, type OfferFacts } from '../domain/decision.js';
+import { decide, isRelabelled, type OfferFacts } from '../domain/decision.js';
 import { SyncError } from '../domain/errors.js';
 import { toSku, type RunId } from '../domain/ids.js';
 import type { Call, EndedBy, ListedOffer, OfferPage } from '../domain/marketplace.js';
@@ -230,7 +230,8 @@ async function lookAtOffer(
 ): Promise<ScannedOffer> {
   const { offer, memory } = facts;
   // A running offer's number is cheaper to ask for than the whole offer; it does not tell whether the offer runs.
-  const isOnlyTheNumberDoubtful = memory?.beforeWriteStatus == null && memory?.hasUnsettledWrite !== true;
+  const isOnlyTheNumberDoubtful =
+    memory?.beforeWriteStatus == null && memory?.hasUnsettledWrite !== true && !isRelabelled(facts);
   if (offer.status === 'ACTIVE' && offer.available > 0 && isOnlyTheNumberDoubtful) {
     const available = await marketplace.readAvailable(call, offer.offerId);
     if (available > 0) return judge({ ...facts, offer: { ...offer, available } }, null);

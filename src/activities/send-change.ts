@@ -251,10 +251,11 @@ function factsAgain(
 
 /** What the scan has seen, and what an attempt without a clear answer may have done since. */
 function memoryOf(change: OfferChange, isSameEnding: boolean): OfferMemory {
-  const { valueBefore, statusBefore, knownAt, valueSent, sentAt, sold } = change;
+  const { sku, valueBefore, statusBefore, knownAt, valueSent, sentAt, sold } = change;
   // What the scan found without pieces and planned to bring back, it found to be explained.
   const isExplained = isSameEnding || (statusBefore === 'ACTIVE' && valueBefore === 0);
   return {
+    sku,
     knownAvailable: valueBefore,
     knownAt,
     beforeWrite: null,

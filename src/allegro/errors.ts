@@ -59,5 +59,7 @@ const TRANSPORT_SENTENCES: Readonly<Record<TransportFailure, string>> = {
 /** Reads have failed; of a write that may have arrived the outcome is unknown. */
 export function transportError(failure: TransportFailure, isWrite: boolean, operation: string): SyncError {
   const type = isWrite && failure !== 'unreachable' ? 'OutcomeUnknown' : 'MarketplaceUnavailable';
-  return new SyncError(type, `${operation}: ${TRANSPORT_SENTENCES[failure]}.`);
+  return new SyncError(type, `${operation}: ${TRANSPORT_SENTENCES[failure]}.`, {
+    isUnanswered: failure !== 'unreachable',
+  });
 }

@@ -1,6 +1,7 @@
 import type { AccountSettings } from './account.js';
 import { isContested, type Contest } from './contested.js';
 import { isOurEnding, judgeEnding, rememberedEndedBy, type EndingMemory } from './ending.js';
+import type { Sku } from './ids.js';
 import type { EndedBy, ListedOffer, OfferStatus } from './marketplace.js';
 import { publishableQuantity, type StockLevel } from './stock.js';
 
@@ -40,6 +41,7 @@ export type Decision =
 
 /** What we remember of an offer from earlier runs. */
 export interface OfferMemory {
+  readonly sku: Sku | null;
   /** The number it showed when we last saw it or wrote it, and since when. */
   readonly knownAvailable: number;
   readonly knownAt: Date;
@@ -129,9 +131,16 @@ export function decide(facts: OfferFacts): Decision {
   const addsPieces = wanted.change === 'raise' || wanted.change === 'reactivate';
   if (addsPieces && unbookedSaleSince(facts) !== null) return { kind: 'held', reason: 'unbooked_sale', ...wanted };
   if (addsPieces && isStockTooOld(stock, facts)) return { kind: 'held', reason: 'stale_stock', ...wanted };
+  // A row may be another offer's: its number is never written by the word of the listing alone.
+  if (!facts.isRead && isRelabelled(facts)) return { kind: 'look' };
   const hasPendingCommand = memory?.hasPendingCommand ?? false;
   if (addsPieces && hasPendingCommand) return { kind: 'pending', reason: 'command_pending' };
   return { kind: 'change', ...wanted, overtakes: hasPendingCommand };
+}
+
+/** Whether the listing shows an offer under another SKU than before. */
+export function isRelabelled({ offer, memory }: Pick<OfferFacts, 'offer' | 'memory'>): boolean {
+  return memory !== null && memory.sku !== offer.sku;
 }
 
 function skipped(reason: SkipReason): Decision {

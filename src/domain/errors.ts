@@ -50,6 +50,8 @@ export interface ErrorFacts {
   readonly traceId?: string;
   /** For `RateLimited`: when to ask again. For others: the marketplace's `Retry-After`. */
   readonly retryInMs?: number;
+  /** The marketplace was reached, but its answer did not come, or not whole. */
+  readonly isUnanswered?: boolean;
   /** For `RateLimited`: which quota. */
   readonly scope?: string;
   /** What a person can do about it: a sentence or two. */
@@ -71,6 +73,11 @@ export class SyncError extends Error {
 /** The marketplace itself failed: for one offer that may be the offer's own trouble. */
 export function isServerError(error: unknown): error is SyncError {
   return error instanceof SyncError && error.type === 'MarketplaceUnavailable' && (error.facts.status ?? 0) >= 500;
+}
+
+/** Asked, but not answered: for one offer among others that may be the offer's own trouble too. */
+export function isUnanswered(error: unknown): error is SyncError {
+  return error instanceof SyncError && error.facts.isUnanswered === true;
 }
 
 /** Classes that say nothing about the offer and use up no attempt. */

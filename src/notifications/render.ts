@@ -1,3 +1,4 @@
+import { OFFER_CONTESTED } from '../domain/contested.js';
 import type {
   AccountProblemMessage,
   AlertMessage,
@@ -62,10 +63,12 @@ function renderOfferFailures(message: OfferFailuresMessage, time: TimeWriter): s
     `Account: <b>${cut(message.accountName, 80)}</b> (${cut(message.accountId, 64)})`,
     ...(isSummary ? [renderCounts(message.countsByClass), `First ${listed.length}:`] : []),
   ].join('\n');
+  // A contested offer is skipped, not failed.
+  const bucket = Object.hasOwn(message.countsByClass, OFFER_CONTESTED) ? '' : ' --bucket failed';
   return assemble({
     head,
     blocks: listed.map((failure) => renderFailure(isSummary ? withoutAction(failure) : failure, time)),
-    foot: `<b>Manual check required.</b>\nAll of them: <code>allegro-stock-sync changes --run ${cut(message.runId, 64)} --bucket failed</code>`,
+    foot: `<b>Manual check required.</b>\nAll of them: <code>allegro-stock-sync changes --run ${cut(message.runId, 64)}${bucket}</code>`,
     leftOut: (count) => `… and ${count} more of the first ${listed.length}`,
   });
 }

@@ -22,6 +22,7 @@ interface BackgroundRow {
   offerId: OfferId;
   knownAvailable: number | null;
   knownAt: Date | null;
+  sku: Sku | null;
   beforeWrite: number | null;
   beforeWriteStatus: OfferStatus | null;
   writtenAt: Date | null;
@@ -68,7 +69,7 @@ export async function readBackground(
       where m.account_id = ${run.accountId} and m.state in ('sent', 'accepted') and m.run_id <> ${run.runId}
     )
     select ids.offer_id,
-      o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
+      o.sku, o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
       -- An ending without a known outcome that did take place was ours.
       o.ended_by, o.ended_by_for, greatest(o.ended_by_us_at, c.ending_sent_at) as ended_by_us_at,
       case when z.kind = 'end' then z.sent_at end as zero_sent_at,

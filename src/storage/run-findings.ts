@@ -67,8 +67,8 @@ export async function releaseQuarantine(db: Db, run: Run): Promise<void> {
       and o.last_run_id = ${run.runId} and o.bucket = 'in_sync'`.execute(db);
 }
 
-/** Classes of the account's own open incidents; those of its offers not counted. */
-export async function readOpenAccountClasses(db: Db, accountId: string): Promise<string[]> {
+/** Classes of the account's own open incidents that this run has not met; those of its offers not counted. */
+export async function readOpenAccountClasses(db: Db, { accountId, runId }: Run): Promise<string[]> {
   const rows = await db
     .selectFrom('incidents')
     .select('class')
@@ -76,6 +76,7 @@ export async function readOpenAccountClasses(db: Db, accountId: string): Promise
     .where('state', '=', 'open')
     .where('accountId', '=', accountId)
     .where('offerId', 'is', null)
+    .where(sql<boolean>`run_id is distinct from ${runId}`)
     .execute();
   return rows.map((row) => row.class);
 }

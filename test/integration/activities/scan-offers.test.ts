@@ -330,6 +330,43 @@ describe('offers that are looked at themselves', () => {
 
     expect(await memoryOf(under.db, offerId)).toMatchObject({ bucket: 'pending', lastRunId: runId });
   });
+
+  test('a known offer that is listed under another SKU is asked before its number is changed', async () => {
+    const shop = await under.shop();
+    const [own, other] = [shop.sku(), shop.sku()];
+    await stock(under, { [own]: 7, [other]: 3 });
+    const [mixedUp, relabelled] = await shop.offers([
+      { externalId: own, available: 7 },
+      { externalId: own, available: 7 },
+    ]);
+    if (mixedUp === undefined || relabelled === undefined) throw new Error('no offers');
+    await shop.scanned();
+    await under.allegro.admin.freezeOffer(mixedUp, { externalId: other });
+    await under.allegro.admin.editOffer(relabelled, { externalId: other });
+    const start = await journalEnd(under);
+
+    const runId = await shop.scanned();
+
+    expect(await routesSince(start, shop)).toEqual([LISTING, OFFER, OFFER]);
+    expect(await memoryOf(under.db, mixedUp)).toMatchObject({ bucket: 'pending' });
+    expect(await changeOf(under.db, runId, relabelled)).toMatchObject({ kind: 'lower', target: 3 });
+  });
+
+  test.each(['cutBefore', 'cutMiddle'] as const)('one offer whose answer is lost (%s) hides no other', async (kind) => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 7 });
+    const ended = { externalId: sku, status: 'ENDED', endedBy: 'EMPTY_STOCK', available: 0 } as const;
+    const [silent, other] = await shop.offers([ended, ended]);
+    if (silent === undefined || other === undefined) throw new Error('no offers');
+    await under.allegro.admin.plantFault({ match: { route: OFFER, offerId: silent }, fault: { kind } });
+
+    const runId = await shop.scanned();
+
+    expect(await memoryOf(under.db, silent)).toMatchObject({ bucket: 'pending', lastRunId: runId });
+    expect(await changeOf(under.db, runId, other)).toMatchObject({ kind: 'reactivate' });
+    await under.allegro.admin.removeFaults();
+  });
 });
 
 describe('sales that the stock does not know of', () => {

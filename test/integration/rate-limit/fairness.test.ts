@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { afterAll, expect, test } from '@jest/globals';
 import { createRateLimiter, type Quota, type RateLimiter } from '../../../src/rate-limit/limiter.js';
 import { connectToTestRedis } from './scripted-redis.js';
@@ -61,6 +62,7 @@ function keepBacklog(signal: AbortSignal): { readonly done: Promise<unknown>; se
 test('nine small accounts finish within twice their time alone and 5 s while a tenth works', async () => {
   const aloneMs = await timeSmallAccounts();
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
   const backlog = keepBacklog(stop.signal);
 
   const besideMs = await timeSmallAccounts();

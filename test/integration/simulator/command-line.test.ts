@@ -51,7 +51,13 @@ describe('the command line', () => {
     expect(JSON.parse((await steer('edit', id, '{"status":"ACTIVE","available":4}')).out)).toMatchObject({
       available: 4,
     });
-    expect(JSON.parse((await steer('sale', id, '--quantity', '3')).out)).toMatchObject({ available: 1 });
+    const sale = JSON.parse((await steer('sale', id, '--quantity', '3')).out) as { checkoutFormId: string };
+    expect(sale).toMatchObject({ available: 1 });
+    expect(await steer('order', sale.checkoutFormId, 'BUYER_CANCELLED')).toMatchObject({ status: 0 });
+    expect(await steer('order', 'no-such-order', 'BUYER_CANCELLED')).toMatchObject({
+      status: 1,
+      error: expect.stringContaining('No order no-such-order'),
+    });
     await steer('fault', '{"fault":{"kind":"html"}}');
     expect((await steer('faults')).out).toContain('"html"');
     await steer('heal');

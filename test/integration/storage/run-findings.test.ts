@@ -60,7 +60,9 @@ test('a failed offer has recovered when the run corrected it or found it right, 
   await openIncident(db, { accountId: run.accountId, class: 'Held', title: 'x', details: {} });
 
   expect((await readRecoveredOffers(db, run)).sort()).toEqual(offerIds.slice(0, 2).sort());
-  expect(await readOpenAccountClasses(db, run.accountId)).toEqual(['Held']);
+  expect(await readOpenAccountClasses(db, run)).toEqual(['Held']);
+  await openIncident(db, { accountId: run.accountId, class: 'Held', title: 'x', details: {}, runId: run.runId });
+  expect(await readOpenAccountClasses(db, run)).toEqual([]);
 });
 
 test('an offer that this run has not seen has not recovered', async () => {

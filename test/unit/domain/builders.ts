@@ -37,6 +37,7 @@ export function aStock(quantity: number, updatedAt = hoursAgo(10), lastSaleAt: D
 export function aMemory(change: Partial<OfferMemory> = {}): OfferMemory {
   return {
     knownAvailable: 5,
+    sku: anOffer().sku,
     knownAt: hoursAgo(1),
     beforeWrite: null,
     beforeWriteStatus: null,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decide, SKIP_REASONS, type OfferFacts } from '../../../src/domain/decision.js';
+import { toSku } from '../../../src/domain/ids.js';
 import { ENDED_BY } from '../../../src/domain/marketplace.js';
 import { publishableQuantity } from '../../../src/domain/stock.js';
 import { anOffer, aMemory, aStock, hoursAgo, NOW, theFacts } from './builders.js';
@@ -17,6 +18,7 @@ const memory = fc
     knownAvailable: pieces,
     knownAt: hours,
     beforeWrite: maybe(pieces),
+    sku: fc.constantFrom(anOffer().sku, anOffer().sku, toSku('OTHER')),
     beforeWriteStatus: maybe(fc.constantFrom('ACTIVE', 'ENDED')),
     writtenAt: maybe(hours),
     endedBy: maybe(fc.constantFrom(...ENDED_BY)),

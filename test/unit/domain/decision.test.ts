@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { DEFAULT_ACCOUNT_SETTINGS, type AccountSettings } from '../../../src/domain/account.js';
 import { decide, type OfferFacts } from '../../../src/domain/decision.js';
+import { toSku } from '../../../src/domain/ids.js';
 import { anOffer, aMemory, aStock, HOUR_MS, hoursAgo, NOW, theFacts } from './builders.js';
 
 function settings(change: Partial<AccountSettings>): AccountSettings {
@@ -260,6 +261,10 @@ describe('a listing that may be stale', () => {
   test('is doubted where it shows a running offer without pieces, or a write has no known outcome', () => {
     expect(decide(theFacts({ offer: anOffer({ available: 0 }) }))).toEqual({ kind: 'look' });
     expect(decide(theFacts({ memory: aMemory({ hasUnsettledWrite: true }) }))).toEqual({ kind: 'look' });
+    const relabelled = theFacts({ memory: aMemory({ sku: toSku('OTHER') }), stock: aStock(8) });
+    expect(decide(relabelled)).toEqual({ kind: 'look' });
+    expect(decide({ ...relabelled, isRead: true })).toMatchObject({ kind: 'change', change: 'raise' });
+    expect(decide({ ...relabelled, stock: aStock(5) })).toEqual({ kind: 'in_sync' });
   });
 
   test('brings an offer back that is on its way to being ended', () => {

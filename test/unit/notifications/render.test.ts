@@ -52,6 +52,13 @@ describe('the message about an offer that could not be corrected', () => {
     );
   });
 
+  test('leads to all of them where one is contested, which is skipped and not failed', () => {
+    const countsByClass = { OfferRejected: 1, OfferContested: 1 };
+    const html = renderTelegramHtml(failures([aFailure(), aFailure()], { countsByClass }), WARSAW);
+
+    expect(html).toContain(`<code>allegro-stock-sync changes --run ${RUN}</code>`);
+  });
+
   test('says "unknown" for a stock that was never read', () => {
     expect(renderTelegramHtml(failures([aFailure({ current: null })]), WARSAW)).toContain('Stock: unknown → 3');
   });
