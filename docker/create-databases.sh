@@ -1,6 +1,7 @@
 #!/bin/sh
 # Run once by the PostgreSQL image, on an empty volume: a role with databases of its own for the application and for
-# Temporal, so that neither can read or break what belongs to the other.
+# Temporal, so that neither can read or break what belongs to the other. The application has a second role, without
+# rights of its own: "migrate --grant-to" gives it what the worker needs.
 set -eu
 
 create() {
@@ -18,4 +19,5 @@ SQL
 }
 
 create allegro_stock_sync "$SYNC_DATABASE_PASSWORD" allegro_stock_sync
+create allegro_stock_sync_worker "$SYNC_WORKER_PASSWORD"
 create temporal "$TEMPORAL_DATABASE_PASSWORD" temporal temporal_visibility

@@ -46,10 +46,13 @@ export interface ApplicationUnderTest {
   readonly close: () => Promise<void>;
 }
 
+export interface UnderTestOptions extends Pick<ApplicationOptions, 'simulator' | 'env' | 'workers'> {
+  /** Prepares the migrated database, and gives the address at which the application finds it. */
+  readonly prepareDatabase?: (ownerUrl: string) => Promise<string>;
+}
+
 /** The whole application, as processes, with a database and a namespace of the test file's own. */
-export async function startUnderTest(
-  options: Pick<ApplicationOptions, 'simulator' | 'env' | 'workers'>,
-): Promise<ApplicationUnderTest> {
+export async function startUnderTest({ prepareDatabase, ...options }: UnderTestOptions): Promise<ApplicationUnderTest> {
   const [database, temporal, directory] = await Promise.all([
     createTestDatabase(),
     createNamespace(),
@@ -58,6 +61,7 @@ export async function startUnderTest(
   await until('the search attributes are known', async () => {
     return (await findMissingSearchAttributes(temporal.client.connection, temporal.namespace)).length === 0;
   });
+  const databaseUrl = (await prepareDatabase?.(database.url)) ?? database.url;
   const application = await startApplication({
     stack: {
       temporalAddress: temporal.address,
@@ -68,7 +72,7 @@ export async function startUnderTest(
     print: () => undefined,
     ...options,
     // Retries after a second, so that a test need not wait for the usual half minute.
-    env: { ALLEGRO_SYNC_RETRY_DELAY: '1', ...options.env },
+    env: { ALLEGRO_SYNC_RETRY_DELAY: '1', DATABASE_URL: databaseUrl, ...options.env },
   });
   const { admin, runClient } = application;
   const json = async (...args: string[]): Promise<unknown> => {

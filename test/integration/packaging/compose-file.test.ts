@@ -72,16 +72,18 @@ describe('docker-compose.yml', () => {
     const worker = checked.kind === 'accepted' ? checked.project.services['worker'] : undefined;
     expect(worker?.environment).toMatchObject({
       ALLEGRO_ENVIRONMENT: 'sandbox',
-      DATABASE_URL: 'postgresql://allegro_stock_sync:b2@postgres:5432/allegro_stock_sync',
+      DATABASE_URL: 'postgresql://allegro_stock_sync_worker:b3@postgres:5432/allegro_stock_sync',
     });
   });
 
-  testWithGo("keeps PostgreSQL's and Temporal's passwords from the worker", () => {
+  testWithGo("keeps the passwords of PostgreSQL, of the tables' owner and of Temporal from the worker", () => {
     const checked = checkComposeFile(program, COMPOSE_FILE, SECRETS);
 
     const worker = checked.kind === 'accepted' ? checked.project.services['worker'] : undefined;
     const values = Object.values(worker?.environment ?? {});
     expect(values).toContain(SECRETS['TOKEN_ENCRYPTION_KEY']);
-    expect(values.filter((value) => value === 'a1' || value === 'c3')).toEqual([]);
+    expect(values.filter((value) => value !== null && /\b(a1|b2|c3)\b/.test(value))).toEqual([]);
+    const migrate = checked.kind === 'accepted' ? checked.project.services['migrate'] : undefined;
+    expect(migrate?.environment?.['DATABASE_URL']).toContain(':b2@');
   });
 });

@@ -9,6 +9,7 @@ export const COMPOSE_FILE = `${ROOT}docker-compose.yml`;
 export const SECRETS: Readonly<Record<string, string>> = {
   POSTGRES_PASSWORD: 'a1',
   SYNC_DATABASE_PASSWORD: 'b2',
+  SYNC_WORKER_PASSWORD: 'b3',
   TEMPORAL_DATABASE_PASSWORD: 'c3',
   ALLEGRO_CLIENT_ID: 'client',
   ALLEGRO_CLIENT_SECRET: 'd4',

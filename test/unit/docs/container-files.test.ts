@@ -134,9 +134,13 @@ describe('the scripts of the containers', () => {
   test('make the databases that the services are told to use', () => {
     const script = readText('docker/create-databases.sh');
 
-    const url = z.string().parse(service('worker').environment?.['DATABASE_URL']);
-    expect(url).toMatch(/^postgresql:\/\/allegro_stock_sync:.*@postgres:5432\/allegro_stock_sync$/);
+    const urlOf = (name: string): string => z.string().parse(service(name).environment?.['DATABASE_URL']);
+    expect(urlOf('migrate')).toMatch(/^postgresql:\/\/allegro_stock_sync:.*@postgres:5432\/allegro_stock_sync$/);
+    expect(urlOf('worker')).toMatch(/^postgresql:\/\/allegro_stock_sync_worker:.*@postgres:5432\/allegro_stock_sync$/);
     expect(script).toContain('create allegro_stock_sync "$SYNC_DATABASE_PASSWORD" allegro_stock_sync');
+    // A role alone, with no database of its own.
+    expect(script).toContain('create allegro_stock_sync_worker "$SYNC_WORKER_PASSWORD"\n');
+    expect(service('migrate').command?.slice(-2)).toEqual(['--grant-to', 'allegro_stock_sync_worker']);
     const { POSTGRES_USER, DBNAME, VISIBILITY_DBNAME } = service('temporal').environment ?? {};
     expect(script).toContain(
       `create ${String(POSTGRES_USER)} "$TEMPORAL_DATABASE_PASSWORD" ${String(DBNAME)} ${String(VISIBILITY_DBNAME)}`,

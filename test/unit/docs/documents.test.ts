@@ -118,7 +118,7 @@ describe('README.md', () => {
     const read = [...readText('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map((match) => match[1] ?? '');
     const ofCompose = [...new Set(read)].filter((name) => !VARIABLE_NAMES.includes(name));
 
-    expect(ofCompose).toHaveLength(4);
+    expect(ofCompose).toHaveLength(5);
     for (const name of ofCompose) expect(section(readme, 'Configuration')).toContain(`\`${name}\``);
   });
 
