@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultRule } from '../simulator/faults.js';
 import { waitUntil } from '../src/local/wait-until.js';
 import { MET_WITHIN_MS, type FaultKind, type Scene } from './fault.js';
+import { fillUp } from './life.js';
 import type { Random } from './random.js';
 
 type MarketplaceFault = FaultRule['fault'];
@@ -15,11 +16,8 @@ interface Planted {
   readonly match?: FaultRule['match'];
 }
 
-const WRITES = [
-  'PATCH /sale/product-offers/{offerId}',
-  'PUT /sale/offer-quantity-change-commands/{commandId}',
-  'GET /sale/offers',
-] as const;
+const COMMAND = 'PUT /sale/offer-quantity-change-commands/{commandId}';
+const ROUTES = ['PATCH /sale/product-offers/{offerId}', COMMAND, 'GET /sale/offers'] as const;
 
 const PLANTED: readonly Planted[] = [
   { name: 'answers 503', fault: { kind: 'status', status: 503, body: { errors: [{ code: 'SERVICE_UNAVAILABLE' }] } } },
@@ -38,12 +36,14 @@ const EVENT_ROUTE = 'GET /order/events';
 /** Runs follow each other faster than this. */
 const ASKED_WITHIN_MS = 20_000;
 
-async function plant({ application }: Scene, random: Random, planted: Planted): Promise<number> {
+async function plant({ application, warehouse }: Scene, random: Random, planted: Planted): Promise<number> {
   const { admin } = application;
   const { times = random.whole(1, 4) } = planted.match ?? {};
-  const route = planted.match?.method === undefined ? random.pick(WRITES) : undefined;
+  const route = planted.match?.method === undefined ? random.pick(ROUTES) : undefined;
   const match = { ...(route === undefined ? {} : { route }), ...planted.match, times };
   const id = await admin.plantFault({ match, fault: planted.fault });
+  // Sent only where many offers come to one number.
+  if (match.route === COMMAND) await fillUp(warehouse, random);
   const met = async (): Promise<number> => (await admin.faults()).find((rule) => rule.id === id)?.planted ?? 0;
   await sleep(random.between(LASTS_MS.from, LASTS_MS.to));
   await waitUntil(async () => (await met()) > 0, MET_WITHIN_MS, 250);
@@ -79,7 +79,7 @@ const stalledCommand: FaultKind = {
     plant(scene, random, {
       name: 'stall',
       fault: { kind: 'stall', ms: STALLED_MS },
-      match: { route: 'PUT /sale/offer-quantity-change-commands/{commandId}', times: 1 },
+      match: { route: COMMAND, times: 1 },
     }),
 };
 

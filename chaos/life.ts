@@ -82,9 +82,7 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
       return;
     }
     if (isOfMany) {
-      const number = random.whole(60, 90);
-      const chosen = random.shuffled(skus.filter(([, quantity]) => quantity < number)).slice(0, SAME_NUMBER_SKUS);
-      await warehouse.receive(new Map(chosen.map(([sku, quantity]) => [sku, number - quantity])));
+      await fillUp(warehouse, random);
       return;
     }
     const chosen = random.pick(skus);
@@ -120,6 +118,14 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
       await warehouse.settled();
     },
   };
+}
+
+/** A delivery that brings many SKUs to one number. */
+export async function fillUp(warehouse: Warehouse, random: Random): Promise<void> {
+  const number = random.whole(60, 90);
+  const lower = [...warehouse.stock].filter(([, quantity]) => quantity < number);
+  const chosen = random.shuffled(lower).slice(0, SAME_NUMBER_SKUS);
+  await warehouse.receive(new Map(chosen.map(([sku, quantity]) => [sku, number - quantity])));
 }
 
 function isOrdinary(offer: TrueOffer): boolean {
