@@ -9,7 +9,7 @@ import pg from 'pg';
 import { z } from 'zod';
 
 import { parseEnvFile } from '../../../src/env-file.js';
-import { isPortFree } from '../../../src/local/ports.js';
+import { canConnect } from '../../../src/local/ports.js';
 import { startLocalStack } from '../../../src/local/stack.js';
 import { realSystem } from '../../../src/local/system.js';
 import { waitUntil } from '../../../src/local/wait-until.js';
@@ -93,7 +93,7 @@ describe('after a run that was killed', () => {
       const ports = [ready.databaseUrl, ready.redisUrl, ready.address].map(portOf);
       const reused = [stack.databaseUrl, stack.redisUrl, stack.temporalAddress].map(portOf);
       for (const port of ports.filter((old) => !reused.includes(old))) {
-        await expect(isPortFree(port)).resolves.toBe(true);
+        await expect(canConnect('127.0.0.1', port)).resolves.toBe(false);
       }
     } finally {
       await client.end().catch(() => undefined);
@@ -131,7 +131,7 @@ describe('npm run local', () => {
     local.child.kill('SIGINT');
     await expect(local.end()).resolves.toBe(0);
     expect(existsSync(file)).toBe(false);
-    await expect(isPortFree(portOf(variables['DATABASE_URL'] ?? ''))).resolves.toBe(true);
+    await expect(canConnect('127.0.0.1', portOf(variables['DATABASE_URL'] ?? ''))).resolves.toBe(false);
   });
 
   it('refuses a second one on the same data and leaves the first alone', async () => {

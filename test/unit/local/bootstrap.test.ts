@@ -26,7 +26,7 @@ const LOCK = {
 beforeEach(() => {
   checkout = mkdtempSync(join(tmpdir(), 'bootstrap-test-'));
   writeFileSync(join(checkout, 'package-lock.json'), JSON.stringify(LOCK));
-  writeFileSync(join(checkout, 'npm-cli.js'), NPM);
+  writeFileSync(join(checkout, 'npm-cli.cjs'), NPM);
 });
 
 afterEach(() => rmSync(checkout, { recursive: true, force: true }));
@@ -37,7 +37,7 @@ function bootstrap(
 ): { status: number | null; output: string } {
   const result = spawnSync(process.execPath, [...nodeOptions, 'tools/bootstrap.mjs', checkout], {
     encoding: 'utf8',
-    env: { ...process.env, npm_execpath: join(checkout, 'npm-cli.js'), ...env },
+    env: { ...process.env, npm_execpath: join(checkout, 'npm-cli.cjs'), ...env },
   });
   return { status: result.status, output: result.stdout + result.stderr };
 }
