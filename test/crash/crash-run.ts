@@ -52,7 +52,7 @@ export async function crashAt(bed: CrashBed, point: CrashPoint, number: number):
     hasMassEnding: point.hasMassEnding ?? false,
   });
   if (point.isLoginDue === true) await forgetLogin(bed, shop);
-  const firstMessage = alerts.messages.length;
+  const earlier = alerts.messages.map(({ html }) => html);
   const armed = await armPoint(bed, point.hold, shop);
   await shop.plantRefusals();
 
@@ -73,7 +73,12 @@ export async function crashAt(bed: CrashBed, point: CrashPoint, number: number):
   const account = reportOf(stdout, shop);
 
   const events = await historyEvents(client, syncAccountId(shop.accountId));
-  const told = (): string[] => alerts.messages.slice(firstMessage).map(({ html }) => html);
+  // A sender killed at an earlier point may repeat the message of that one now.
+  const told = (): string[] =>
+    alerts.messages
+      .slice(earlier.length)
+      .map(({ html }) => html)
+      .filter((html) => !earlier.includes(html));
   await waitUntil(() => told().length > 0, TELL_PATIENCE_MS);
   await waitUntil(async () => (await shop.findWrong()).length === 0, 2_000);
   const report = await admin.report();
