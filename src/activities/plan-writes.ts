@@ -48,15 +48,25 @@ export interface PlanWritesResult {
   readonly phases: readonly WritePhase[];
 }
 
+export interface PlanWritesInput {
+  readonly runId: RunId;
+  /**
+   * true: nothing of this execution is under way, so what is marked as sending was left by one before (a reset), and is
+   * planned too. Default false.
+   */
+  readonly isIdle?: boolean;
+}
+
 /** Gives each planned change its batch or command. In preview nothing is planned: nothing will be sent. */
 export function createPlanWrites(services: ActivityServices) {
-  return function planWrites(input: { readonly runId: RunId }): Promise<PlanWritesResult> {
+  return function planWrites(input: PlanWritesInput): Promise<PlanWritesResult> {
     return inRun(services, { ...input, priority: 'scheduled' }, async ({ run, account }) => {
       const { db, marketplace } = services;
       if (run.mode === 'preview') return { phases: [] };
       const bulk = await usableBulk(services, run.accountId);
       const options = {
         maxBulkChanges: bulk?.maxChanges ?? 0,
+        withSending: input.isIdle ?? false,
         ...(account.sellerId === null ? {} : { room: await marketplace.roomForWrites(account.sellerId) }),
       };
       return { phases: await planWriteRows(db, run, options) };

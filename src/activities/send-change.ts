@@ -28,6 +28,7 @@ import {
 } from '../storage/changes.js';
 import { readDatabaseTime, readStock } from '../storage/offers.js';
 import { mayBecome } from './claim-change.js';
+import { requireMark, sendByFromNow } from './marking.js';
 import { isUnsent } from './not-sent.js';
 import type { RunScope } from './run-scope.js';
 import { stockMaxAgeMs, type ActivityServices } from './services.js';
@@ -84,20 +85,25 @@ export async function sendChange(services: ActivityServices, scope: RunScope, ch
   }
 }
 
-/** Marks the row, then writes. A first write that did not leave takes its mark back: nobody has to look for it. */
+/**
+ * Marks the row, then writes, unless that comes too late. A first write that did not leave takes its mark back: nobody has
+ * to look for it.
+ */
 async function writeMarked(
   { db, marketplace }: ActivityServices,
   scope: RunScope,
   change: OfferChange,
-  { kind, target, write, endsByStatus }: AttemptPlan,
+  { kind, target, write, endsByStatus, sendBy }: AttemptPlan,
 ): Promise<WriteAnswer> {
-  const { offerId } = change;
-  const isOurs = await markSending(db, scope.run, { changes: [{ offerId, target }], kind, endsByStatus });
-  if (!isOurs) throw new SyncError('Superseded', `run ${scope.run.runId}: a newer run owns the account`);
+  const { offerId, mark: seen } = change;
+  const sending = { changes: [{ offerId, target, mark: seen }], commandId: null, kind, endsByStatus };
+  const mark = requireMark(scope, await markSending(db, scope.run, sending));
   try {
-    return await marketplace.writeOffer(callFor(scope, change, kind), offerId, write);
+    return await marketplace.writeOffer({ ...callFor(scope, change, kind), sendBy }, offerId, write);
   } catch (error) {
-    if (change.valueSent === null && isUnsent(error, scope.call.signal)) await unmarkSending(db, scope.run, [offerId]);
+    if (change.valueSent === null && isUnsent(error, scope.call.signal)) {
+      await unmarkSending(db, scope.run, [offerId], mark);
+    }
     throw error;
   }
 }
@@ -133,6 +139,15 @@ interface AttemptPlan {
   readonly write: OfferWrite;
   /** true: ended by its publication status, not by a zero. */
   readonly endsByStatus: boolean;
+  /** For `Call.sendBy`. */
+  readonly sendBy: number;
+}
+
+/** What the stock says, and until when a number that follows from it may be sent. */
+interface StockNow {
+  readonly stock: StockLevel | null;
+  readonly now: Date;
+  readonly sendBy: number;
 }
 
 /** What to send now; null: the row was closed, nothing is to be sent. */
@@ -142,8 +157,6 @@ async function planAttempt(
   change: OfferChange,
 ): Promise<AttemptPlan | null> {
   const { db } = services;
-  const stock = (await readStock(db, [change.sku])).get(change.sku) ?? null;
-  const now = await readDatabaseTime(db);
   const { sku } = change;
   const seen = {
     sku,
@@ -155,19 +168,25 @@ async function planAttempt(
   } as const;
   const given = {
     change,
-    stock,
-    now,
     stockMaxAgeMs: stockMaxAgeMs(services.sync),
     patienceMs: services.sync.unbookedSalePatienceSeconds * 1000,
   };
-  const first = decide(factsAgain(scope.account, { ...given, offer: seen }));
+  const readNow = async (): Promise<StockNow> => {
+    const sendBy = sendByFromNow();
+    const stock = (await readStock(db, [change.sku])).get(change.sku) ?? null;
+    return { stock, now: await readDatabaseTime(db), sendBy };
+  };
+  const before = await readNow();
+  const first = decide(factsAgain(scope.account, { ...given, ...before, offer: seen }));
   // An ending or a return is decided by the offer itself, and so is what an attempt without a clear answer has done.
   const mayHaveArrived = change.valueSent !== null;
   if (!mayHaveArrived && !endsOrReturns(change.kind) && !(first.kind === 'change' && endsOrReturns(first.change))) {
-    return toPlan(services, scope, change, first, false);
+    return toPlan(services, scope, change, { decision: first, republish: false, sendBy: before.sendBy });
   }
   const offer = await readOfferItself(services, scope, change);
-  const facts = factsAgain(scope.account, { ...given, offer });
+  // That may have taken a while.
+  const { stock, now, sendBy } = await readNow();
+  const facts = factsAgain(scope.account, { ...given, stock, now, offer });
   const decision = decide(facts);
   const isSale = decision.kind === 'held' && decision.reason === 'unbooked_sale';
   // The offer itself does not tell how much was sold: what ran out since the scan may have been sold out.
@@ -185,7 +204,7 @@ async function planAttempt(
     await confirmChanges(db, scope.run, [{ ...confirmation, offerId: change.offerId }]);
     return null;
   }
-  return toPlan(services, scope, change, decision, offer.republish);
+  return toPlan(services, scope, change, { decision, republish: offer.republish, sendBy });
 }
 
 /** A server error for one offer is that offer's trouble: it must not stop all others. */
@@ -279,8 +298,7 @@ async function toPlan(
   services: ActivityServices,
   scope: RunScope,
   change: OfferChange,
-  decision: Decision,
-  republish: boolean,
+  { decision, republish, sendBy }: { decision: Decision; republish: boolean; sendBy: number },
 ): Promise<AttemptPlan | null> {
   const { db } = services;
   const close = async (state: 'in_sync' | 'superseded' | 'held' | 'unknown', reason: string): Promise<null> => {
@@ -295,7 +313,7 @@ async function toPlan(
   if (!(await mayBecome(services, scope, change, { kind, target })))
     return close(change.valueSent === null ? 'held' : 'unknown', 'guard');
   const write = toWrite(kind, target, republish);
-  return { kind, target, write, endsByStatus: write.kind === 'end' };
+  return { kind, target, write, endsByStatus: write.kind === 'end', sendBy };
 }
 
 function toWrite(kind: ChangeKind, target: number, republish: boolean): OfferWrite {

@@ -5,7 +5,7 @@ import type { OfferId, RunId, Sku } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
 import { publishableQuantity } from '../domain/stock.js';
 import { recordFailedAttempt } from '../storage/attempts.js';
-import { closeUnsent, readCommandChanges } from '../storage/changes.js';
+import { closeUnsent, readCommandChanges, type Mark } from '../storage/changes.js';
 import {
   freezeCommand,
   postponeBulk,
@@ -15,12 +15,14 @@ import {
   thawCommand,
   type Command,
   type CommandOffer,
+  type MarkedOffer,
   type ReturnedChange,
 } from '../storage/commands.js';
 import { readDatabaseTime, readStock } from '../storage/offers.js';
 import { mayBecome } from './claim-change.js';
 import { readReport, tellForeignCommand, usableBulk } from './command-calls.js';
 import { withHeartbeat } from './heartbeat.js';
+import { requireMark, sendByFromNow } from './marking.js';
 import { isUnsent } from './not-sent.js';
 import { inRun, type RunScope } from './run-scope.js';
 import type { ActivityServices } from './services.js';
@@ -60,6 +62,7 @@ export function createSubmitCommand(services: ActivityServices) {
 
 async function sendFirst(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
   const { db } = services;
+  const sendBy = sendByFromNow();
   const { fitting, changed, gone, held, unbooked } = await compareWithStock(services, scope, command);
   const unbookedIds = unbooked.map(({ offerId }) => offerId);
   await closeUnsent(db, scope.run, unbookedIds, { state: 'held', reason: 'unbooked_sale' });
@@ -72,19 +75,20 @@ async function sendFirst(services: ActivityServices, scope: RunScope, command: C
     return { isSent: false, hasRerouted: changed.length + fitting.length > 0 };
   }
   const frozen = { ...command, offers: fitting };
-  const isOurs = await freezeCommand(db, scope.run, frozen);
-  if (!isOurs) throw new SyncError('Superseded', `run ${scope.run.runId}: a newer run owns the account`);
-  return send(services, scope, frozen, { isFirst: true, hasRerouted: changed.length > 0 });
+  const mark = requireMark(scope, await freezeCommand(db, scope.run, frozen));
+  return send(services, scope, frozen, { firstMark: mark, hasRerouted: changed.length > 0, sendBy });
 }
 
 async function sendAgain(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
+  const sendBy = sendByFromNow();
   const { fitting, changed, gone, held, unbooked } = await compareWithStock(services, scope, command);
-  const isUnchanged = changed.length + gone.length + held.length + unbooked.length === 0;
-  if (isUnchanged && (await canBeSent(services, scope, command))) {
-    return send(services, scope, command, { isFirst: false, hasRerouted: false });
+  if (fitting.length === command.offers.length && (await canBeSent(services, scope, command))) {
+    requireMark(scope, await freezeCommand(services.db, scope.run, { ...command, offers: fitting }));
+    return send(services, scope, command, { firstMark: null, hasRerouted: false, sendBy });
   }
   // It may have arrived: it stays open to be asked for, and what the stock asks for now goes out on its own.
   const again = command.kind === 'bulk' ? alone : byCommand;
+  await closeUnsent(services.db, scope.run, gone, { state: 'unknown', reason: 'skipped:unknown_sku' });
   await closeUnsent(services.db, scope.run, held, { state: 'unknown', reason: 'guard' });
   await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again), ...unbooked.map(alone)]);
   return ALL_REROUTED;
@@ -109,7 +113,8 @@ async function compareWithStock(
   scope: RunScope,
   command: Command,
 ): Promise<{
-  fitting: CommandOffer[];
+  /** In the order of their ids, as they were frozen. */
+  fitting: MarkedOffer[];
   changed: ReturnedChange[];
   gone: OfferId[];
   /** More of them would be raised, or higher, than the guards allow. */
@@ -122,7 +127,7 @@ async function compareWithStock(
   );
   const stock = await readStock(services.db, [...new Set<Sku>(changes.map((change) => change.sku))]);
   const carried = new Map(command.offers.map((offer) => [offer.offerId, offer.target]));
-  const fitting: CommandOffer[] = [];
+  const fitting: MarkedOffer[] = [];
   const changed: ReturnedChange[] = [];
   const gone: OfferId[] = [];
   const held: OfferId[] = [];
@@ -137,7 +142,7 @@ async function compareWithStock(
     if (level === undefined || target === null) gone.push(offerId);
     else if (kind === 'raise' && toldSaleAt(level, now, patienceMs) !== null) unbooked.push({ offerId, target });
     else if (value !== undefined && (target === value || isKeptAtOne(scope, value, target)))
-      fitting.push({ offerId, target: value });
+      fitting.push({ offerId, target: value, mark: change.mark });
     else if (target > change.valueBefore && !(await mayBecome(services, scope, change, { kind: 'raise', target })))
       held.push(offerId);
     else changed.push({ offerId, target, route: 'patch' });
@@ -150,20 +155,23 @@ function isKeptAtOne(scope: RunScope, value: number, target: number): boolean {
 }
 
 interface Sending {
-  /** false: it was sent before, and may have arrived. */
-  readonly isFirst: boolean;
+  /** Of a command that was not sent before; null: it was, and may have arrived. */
+  readonly firstMark: Mark | null;
   readonly hasRerouted: boolean;
+  /** For `Call.sendBy`. */
+  readonly sendBy: number;
 }
 
 async function send(
   services: ActivityServices,
   scope: RunScope,
   command: Command,
-  { isFirst, hasRerouted }: Sending,
+  sending: Sending,
 ): Promise<SubmitCommandResult> {
   const { db } = services;
   const { commandId } = command;
-  const answer = await submit(services, scope, command, isFirst);
+  const { firstMark, hasRerouted } = sending;
+  const answer = await submit(services, scope, command, sending);
   switch (answer.kind) {
     case 'accepted':
       await setCommandState(db, commandId, 'accepted');
@@ -173,7 +181,7 @@ async function send(
         ? refuseForeign(services, scope, command, 'its report names other offers')
         : { isSent: true, hasRerouted };
     case 'not_available':
-      if (isFirst) await thawCommand(db, scope.run, command);
+      if (firstMark !== null) await thawCommand(db, scope.run, command, firstMark);
       await postponeBulk(db, scope.run.accountId, BULK_PAUSE_HOURS);
       await returnToPlan(db, scope.run.runId, command.offers.map(alone));
       await setCommandState(db, commandId, 'superseded', { errorClass: 'NotAvailable', message: answer.kind });
@@ -196,13 +204,13 @@ async function submit(
   services: ActivityServices,
   scope: RunScope,
   command: Command,
-  isFirst: boolean,
+  { firstMark, sendBy }: Sending,
 ): Promise<BulkAnswer | { readonly kind: 'refused'; readonly error: SyncError }> {
   try {
-    return await callMarketplace(services, scope, command);
+    return await callMarketplace(services, { ...scope.call, sendBy }, command);
   } catch (error) {
     if (isUnsent(error, scope.call.signal)) {
-      if (isFirst) await thawCommand(services.db, scope.run, command);
+      if (firstMark !== null) await thawCommand(services.db, scope.run, command, firstMark);
       throw error;
     }
     if (!(error instanceof SyncError) || !FINAL_FOR_ONE_OFFER.includes(error.type)) throw error;
@@ -212,7 +220,7 @@ async function submit(
 
 async function callMarketplace(
   { marketplace }: ActivityServices,
-  { call }: RunScope,
+  call: Call,
   { commandId, kind, offers }: Command,
 ): Promise<BulkAnswer> {
   const offerIds = offers.map(({ offerId }) => offerId);

@@ -72,7 +72,7 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly quotas: readonly Quota[];
-  readonly call: Pick<Call, 'priority' | 'signal' | 'runId' | 'sku' | 'attempt'> & {
+  readonly call: Pick<Call, 'priority' | 'signal' | 'runId' | 'sku' | 'attempt' | 'sendBy'> & {
     readonly accountId: AccountId | null;
   };
   readonly offerId?: OfferId;
@@ -95,8 +95,8 @@ export interface HttpAnswer {
  * caller's. Answers of any status but 429 are returned.
  *
  * `send` throws SyncErrors without a cause (got's errors hold the Authorization header): `RateLimited` (no room or no
- * permit within 2 s each, or a 429), `DependencyUnavailable` (no limiter), `WritesStopped`, `MarketplaceUnavailable`, `OutcomeUnknown`,
- * `InvalidAnswer` (body too long); or the signal's reason when it is aborted before a write is on its way.
+ * permit within 2 s each, or a 429), `DependencyUnavailable` (no limiter, or too late for `sendBy`), `WritesStopped`,
+ * `MarketplaceUnavailable`, `OutcomeUnknown`, `InvalidAnswer` (body too long); or the signal's reason when it is aborted before a write is on its way.
  */
 export interface HttpClient {
   send(request: HttpRequest): Promise<HttpAnswer>;
@@ -149,6 +149,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         });
       }
       if (isWrite(request)) await checkStop();
+      refuseLate(request);
       if (permit.isFresh()) return { waitMs: Math.round(performance.now() - startedAt), isProbe: permit.probe };
     }
   }
@@ -291,6 +292,15 @@ function shownCode(request: HttpRequest, body: string): string | null {
 /** Writes to offers; OAuth's POSTs change nothing that is for sale. */
 function isWrite(request: HttpRequest): boolean {
   return request.kind === 'offer_write' || request.kind === 'command_write';
+}
+
+/** Asked after every wait, right before the request is written: a process may have been stopped in any of them. */
+function refuseLate(request: HttpRequest): void {
+  const { sendBy } = request.call;
+  if (!isWrite(request) || sendBy === undefined) return;
+  const lateMs = Math.round(performance.now() - sendBy);
+  if (lateMs <= 0) return;
+  throw new SyncError('DependencyUnavailable', `${request.operation}: not sent, ${lateMs} ms too late for its number.`);
 }
 
 /** Errors of a connection that was never made: the request has not been sent. */

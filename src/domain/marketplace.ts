@@ -53,6 +53,11 @@ export interface Call {
   readonly sku?: Sku;
   /** For the log: which attempt for the offer this is, from 1. */
   readonly attempt?: number;
+  /**
+   * A write that is not on its way by then, by `performance.now()`, is not sent: its number may be old by now. It ends as
+   * `DependencyUnavailable`.
+   */
+  readonly sendBy?: number;
 }
 
 export interface Seller {

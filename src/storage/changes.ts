@@ -1,9 +1,12 @@
 import { sql, type Selectable } from 'kysely';
 import type { ChangeKind } from '../domain/decision.js';
-import { toOfferId, toSku, type AccountId, type OfferId, type RunId, type Sku } from '../domain/ids.js';
+import { toOfferId, toSku, type AccountId, type CommandId, type OfferId, type RunId, type Sku } from '../domain/ids.js';
 import { toEndedBy, type EndedBy, type OfferStatus } from '../domain/marketplace.js';
 import { inTransaction, type Db } from './database.js';
 import type { OfferChangesTable } from './schema.js';
+
+/** Tells one marking of a change as about to be sent from all others: its time, to the microsecond. */
+export type Mark = string;
 
 /** One differing offer of one run. */
 export interface OfferChange {
@@ -35,12 +38,15 @@ export interface OfferChange {
   /** From when `valueBefore` was known. */
   readonly knownAt: Date;
   readonly sentAt: Date | null;
+  /** Of the last marking; null: there was none, or it was taken back. */
+  readonly mark: Mark | null;
 }
 
 type ChangeRow = Selectable<OfferChangesTable> & {
   sold: number | null;
   endedBy: string | null;
   knownAt: Date | null;
+  mark: Mark | null;
 };
 
 function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): OfferChange {
@@ -66,6 +72,7 @@ function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): 
     endedBy: row.endedBy === null ? null : toEndedBy(row.endedBy),
     knownAt: row.knownAt ?? row.plannedAt,
     sentAt: row.sentAt,
+    mark: row.mark,
   };
 }
 
@@ -83,7 +90,7 @@ function changesOf(db: Db, run: Run) {
       join.onRef('o.accountId', '=', 'c.accountId').onRef('o.offerId', '=', 'c.offerId'),
     )
     .selectAll('c')
-    .select(['o.sold', 'o.endedBy', 'o.knownAt'])
+    .select(['o.sold', 'o.endedBy', 'o.knownAt', sql<Mark | null>`c.sent_at::text`.as('mark')])
     .where('c.runId', '=', run.runId);
 }
 
@@ -111,7 +118,10 @@ export async function readCommandChanges(db: Db, run: Run, commandId: string): P
 
 /** What is about to be sent. */
 export interface Sending {
-  readonly changes: readonly { readonly offerId: OfferId; readonly target: number }[];
+  /** `mark`: as it was when the change was read. */
+  readonly changes: readonly { readonly offerId: OfferId; readonly target: number; readonly mark: Mark | null }[];
+  /** The command that carries them; null: each goes alone. */
+  readonly commandId: CommandId | null;
   /** null: of the kind that was planned. */
   readonly kind: ChangeKind | null;
   /** true: ended by its publication status, not by a zero. */
@@ -119,54 +129,86 @@ export interface Sending {
 }
 
 /**
- * Marks changes as about to be sent, all or none, if this run still owns the account, and uses up the approvals that let
- * them through. The shared lock on the account's row keeps a new run from opening in the middle of the statement.
- * @returns false: another run has taken over, or one of the changes has ended; nothing may be sent
+ * - `superseded`: another run has taken the account over
+ * - `taken`: one of the changes has ended, was marked by somebody else since it was read, or left the command
  */
-export async function markSending(db: Db, run: Run & { readonly fence: number }, sending: Sending): Promise<boolean> {
+export type Marking =
+  { readonly kind: 'marked'; readonly mark: Mark } | { readonly kind: 'superseded' } | { readonly kind: 'taken' };
+
+/** A run that marks only as long as no newer one has opened. */
+type FencedRun = Run & { readonly fence: number };
+
+/**
+ * Marks changes as about to be sent, all or none, if this run still owns the account and they are as they were read, and
+ * uses up the approvals that let them through. Unless they are marked, nothing may be sent. The shared lock on the
+ * account's row keeps a new run from opening in the middle of the statement.
+ */
+export async function markSending(db: Db, run: FencedRun, sending: Sending): Promise<Marking> {
   const offerIds = sending.changes.map(({ offerId }) => offerId);
   const targets = sending.changes.map(({ target }) => target);
-  const { rows } = await sql<{ offerId: string }>`
+  const marks = sending.changes.map(({ mark }) => mark);
+  const { rows } = await sql<{ isOwner: boolean; marked: number; mark: Mark | null }>`
     with owner as (
       select id from accounts where id = ${run.accountId} and fence = ${run.fence} for share
     ), wanted as (
-      select w.offer_id, w.target from owner, unnest(${offerIds}::text[], ${targets}::integer[]) as w (offer_id, target)
+      select w.offer_id, w.target, w.mark::timestamptz as mark
+      from owner, unnest(${offerIds}::text[], ${targets}::integer[], ${marks}::text[]) as w (offer_id, target, mark)
     ), ready as (
       select c.offer_id, w.target from offer_changes c join wanted w on w.offer_id = c.offer_id
-      where c.run_id = ${run.runId} and c.state in ('planned', 'sending') for update of c
+      where c.run_id = ${run.runId} and c.state in ('planned', 'sending') and c.sent_at is not distinct from w.mark
+        and (${sending.commandId}::uuid is null or c.command_id = ${sending.commandId}::uuid) for update of c
+    ), moment as (
+      select clock_timestamp() as now
     ), marked as (
       update offer_changes c set state = 'sending', kind = coalesce(${sending.kind}::text, c.kind),
         target = r.target, value_sent = r.target, ends_by_status = ${sending.endsByStatus}, operation = null,
         -- Another number went out before and nobody knows whether it arrived: it may land after this one.
         reason = case when c.value_sent <> r.target then 'overtakes' else c.reason end,
-        sent_at = clock_timestamp()
+        sent_at = (select now from moment)
       from ready r
       where c.run_id = ${run.runId} and c.offer_id = r.offer_id
         and (select count(*) from ready) = ${offerIds.length}::integer
-      returning c.offer_id, c.target
+      returning c.offer_id, c.target, c.sent_at
     ), used as (
       update approvals p set used_at = clock_timestamp(), used_by = ${run.runId}
       from marked m
       where p.account_id = ${run.accountId} and p.offer_id = m.offer_id and p.target = m.target
         and p.used_at is null and p.expires_at > clock_timestamp()
     )
-    select offer_id from marked`.execute(db);
-  return rows.length === offerIds.length;
+    select exists (select from owner) as is_owner, count(*)::integer as marked, max(sent_at)::text as mark
+    from marked`.execute(db);
+  const [row] = rows;
+  if (row === undefined || !row.isOwner) return { kind: 'superseded' };
+  return row.mark !== null && row.marked === offerIds.length ? { kind: 'marked', mark: row.mark } : { kind: 'taken' };
 }
 
 /**
- * Takes the mark back from changes that were to be sent for the first time and did not leave: nothing of them is on its
- * way, and their approvals still hold.
+ * Takes a mark back from changes that were to be sent for the first time and did not leave: nothing of them is on its
+ * way, and their approvals still hold. Only what still carries this mark: a worker that was stopped may find that another
+ * one has marked, and sent, the same change meanwhile.
+ * @returns false: none of them does, or another run owns the account
  */
-export async function unmarkSending(db: Db, run: Run, offerIds: readonly OfferId[]): Promise<void> {
-  await sql`
-    with unmarked as (
-      update offer_changes set state = 'planned', value_sent = null, sent_at = null, ends_by_status = false
-      where run_id = ${run.runId} and offer_id = any(${offerIds}::text[]) and state = 'sending'
-      returning offer_id
+export async function unmarkSending(
+  db: Db,
+  run: FencedRun,
+  offerIds: readonly OfferId[],
+  mark: Mark,
+): Promise<boolean> {
+  const { rows } = await sql<{ unmarked: number }>`
+    with owner as (
+      select id from accounts where id = ${run.accountId} and fence = ${run.fence} for share
+    ), unmarked as (
+      update offer_changes c set state = 'planned', value_sent = null, sent_at = null, ends_by_status = false
+      from owner
+      where c.run_id = ${run.runId} and c.offer_id = any(${offerIds}::text[]) and c.state = 'sending'
+        and c.sent_at = ${mark}::timestamptz
+      returning c.offer_id
+    ), given_back as (
+      update approvals p set used_at = null, used_by = null from unmarked u
+      where p.account_id = ${run.accountId} and p.offer_id = u.offer_id and p.used_by = ${run.runId}
     )
-    update approvals p set used_at = null, used_by = null from unmarked u
-    where p.account_id = ${run.accountId} and p.offer_id = u.offer_id and p.used_by = ${run.runId}`.execute(db);
+    select count(*)::integer as unmarked from unmarked`.execute(db);
+  return (rows[0]?.unmarked ?? 0) > 0;
 }
 
 /** Keeps the operation of a write that was answered `accepted`, so that a restart polls it and does not send again. */

@@ -9,7 +9,7 @@ import {
   type RunId,
 } from '../domain/ids.js';
 import type { Db } from './database.js';
-import { markSending, unmarkSending } from './changes.js';
+import { markSending, unmarkSending, type Mark, type Marking } from './changes.js';
 
 /** A command for several offers, as it was frozen before its first send. */
 export interface Command {
@@ -114,45 +114,50 @@ export async function readOffersLeftByCommands(db: Db, runId: RunId): Promise<Of
   return rows.map((row) => toOfferId(row.offerId));
 }
 
+/** `mark`: of its change, as it was when that was read. */
+export interface MarkedOffer extends CommandOffer {
+  readonly mark: Mark | null;
+}
+
 /**
- * Freezes the content of a command and marks its changes as sending, if this run still owns the account.
- * @returns false: another run has taken over; nothing may be sent
+ * Freezes the content of a command and marks its changes as sending, as `markSending` does. Frozen again before it is
+ * repeated: from then on it is the repeater's to take back, not the first sender's.
  */
 export async function freezeCommand(
   db: Db,
   run: { runId: RunId; accountId: AccountId; fence: number },
-  command: Pick<Command, 'commandId' | 'kind' | 'offers'>,
-): Promise<boolean> {
+  command: Pick<Command, 'commandId' | 'kind'> & { readonly offers: readonly MarkedOffer[] },
+): Promise<Marking> {
   const { commandId, kind, offers } = command;
   return db.transaction().execute(async (trx) => {
-    const isOurs = await markSending(trx, run, { changes: offers, kind: null, endsByStatus: kind === 'end' });
-    if (!isOurs) return false;
+    const sending = { changes: offers, commandId, kind: null, endsByStatus: kind === 'end' };
+    const marking = await markSending(trx, run, sending);
+    if (marking.kind !== 'marked') return marking;
     await trx
       .updateTable('commands')
-      .set({ state: 'sent', ...commandContent(kind, offers), sentAt: sql<Date>`clock_timestamp()` })
+      .set({ state: 'sent', ...commandContent(kind, offers), sentAt: sql<Date>`${marking.mark}::timestamptz` })
       .where('id', '=', commandId)
       .execute();
-    return true;
+    return marking;
   });
 }
 
-/** Takes back what `freezeCommand` did: the command did not leave, so it may still be changed. */
+/** Takes back what `freezeCommand` did by this mark: the command did not leave, so it may still be changed. */
 export async function thawCommand(
   db: Db,
-  run: { runId: RunId; accountId: AccountId },
+  run: { runId: RunId; accountId: AccountId; fence: number },
   command: Pick<Command, 'commandId' | 'offers'>,
+  mark: Mark,
 ): Promise<void> {
+  const offerIds = command.offers.map(({ offerId }) => offerId);
   await db.transaction().execute(async (trx) => {
-    await unmarkSending(
-      trx,
-      run,
-      command.offers.map(({ offerId }) => offerId),
-    );
+    if (!(await unmarkSending(trx, run, offerIds, mark))) return;
     await trx
       .updateTable('commands')
       .set({ state: 'planned', sentAt: null })
       .where('id', '=', command.commandId)
       .where('state', '=', 'sent')
+      .where('sentAt', '=', sql<Date>`${mark}::timestamptz`)
       .execute();
   });
 }

@@ -11,6 +11,9 @@ export interface DatabaseOptions {
   readonly applicationName: string;
 }
 
+/** As long as a worker may be silent before another one has its activities. */
+const IDLE_IN_TRANSACTION_MS = 10_000;
+
 /** Connects lazily: the first query opens the first connection. End with `destroy()`. */
 export function openDatabase(databaseUrl: string, options: DatabaseOptions): Db {
   const pool = new pg.Pool({
@@ -20,6 +23,8 @@ export function openDatabase(databaseUrl: string, options: DatabaseOptions): Db 
     connectionTimeoutMillis: 5_000,
     // A statement that runs this long is a fault, not work; imports stream in chunks.
     statement_timeout: 60_000,
+    // A process that is stopped in the middle of a transaction must not keep its rows from those that go on.
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
   });
   // A connection lost while idle is replaced by the pool; one that is lost between two statements of a transaction fails

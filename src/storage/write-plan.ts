@@ -26,6 +26,8 @@ export interface WriteOptions {
   readonly room?: RouteQuestion['room'];
   /** Offers in a command with a number for each; 0: there are no such commands. */
   readonly maxBulkChanges?: number;
+  /** Also what was marked as sending and has no end yet: after a reset nobody else is at it. */
+  readonly withSending?: boolean;
 }
 
 const UNBOUNDED: RouteQuestion['room'] = { single: Infinity, command: Infinity, bulk: Infinity };
@@ -89,7 +91,7 @@ export async function planWrites(
         nextBatch += 1;
       }
     }
-    return readPhases(trx, run.runId);
+    return readPhases(trx, run.runId, options.withSending === true);
   });
 }
 
@@ -192,13 +194,13 @@ async function addCommand(
     .execute();
 }
 
-async function readPhases(trx: Db, runId: RunId): Promise<WritePhase[]> {
+async function readPhases(trx: Db, runId: RunId, withSending: boolean): Promise<WritePhase[]> {
   const batches = await trx
     .selectFrom('offerChanges')
     .select(['kind', 'batch'])
     .distinct()
     .where('runId', '=', runId)
-    .where('state', '=', 'planned')
+    .where('state', 'in', withSending ? ['planned', 'sending'] : ['planned'])
     .where('batch', 'is not', null)
     .orderBy('batch')
     .execute();
@@ -206,7 +208,19 @@ async function readPhases(trx: Db, runId: RunId): Promise<WritePhase[]> {
     .selectFrom('commands')
     .select(['id', 'priority'])
     .where('runId', '=', runId)
-    .where('state', '=', 'planned')
+    .where((where) => {
+      const isPlanned = where('state', '=', 'planned');
+      if (!withSending) return isPlanned;
+      // A complete one has left offers that need another attempt. Whose changes went another way is not sent again.
+      const isAwaited = where.exists(
+        where
+          .selectFrom('offerChanges as c')
+          .select('c.offerId')
+          .whereRef('c.commandId', '=', 'commands.id')
+          .where('c.state', '=', 'sending'),
+      );
+      return where.or([isPlanned, where.and([where('state', 'in', ['sent', 'accepted', 'complete']), isAwaited])]);
+    })
     .orderBy('createdAt')
     .execute();
   return CHANGE_KINDS.map((kind, priority) => ({

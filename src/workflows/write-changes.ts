@@ -64,8 +64,9 @@ async function sendAll(
   let givenUp = 0;
 
   for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const isIdle = retries.length === 0 && !hasCommands;
     const { phases } = await untilAnswered(patience, () =>
-      planWrites.executeWithOptions({ summary: 'order the changes by danger' }, [{ runId }]),
+      planWrites.executeWithOptions({ summary: 'order the changes by danger' }, [{ runId, isIdle }]),
     );
     if (phases.length === 0) {
       // What a retry or a command has sent back needs one more round.

@@ -182,6 +182,9 @@ test.concurrent('what was sent back to the plan is planned again, until nothing 
   expect(order).toEqual([
     ...['planWrites', 'updateOfferBatch', 'planWrites', 'submitCommand', 'planWrites', 'planWrites'],
   ]);
+  // Only while no command is at work may the plan take up what an execution before this one was sending.
+  const plans = await readActivities(handle, 'planWrites');
+  expect(plans.map(({ input }) => input)).toMatchObject([true, true, false, true].map((isIdle) => ({ isIdle })));
 });
 
 test.concurrent('reports of commands are asked for until none is open', async () => {

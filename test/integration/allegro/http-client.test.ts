@@ -95,6 +95,38 @@ describe('every request', () => {
   });
 });
 
+describe('a write with a time to be sent by', () => {
+  const WRITE = { kind: 'offer_write', method: 'PATCH', body: '{}' } as const;
+
+  test('is not sent once that has passed, whichever of its waits took so long; a read is', async () => {
+    let requests = 0;
+    const { url, server } = await serve((_request, response) => {
+      requests += 1;
+      response.end('{}');
+    });
+    const isOver = (): number => performance.now() - 1;
+    const soonOver = (): number => performance.now() + 30;
+    const waits = <Value>(value: Value): Promise<Value> =>
+      new Promise((resolve) => setTimeout(() => resolve(value), 60));
+    const { limiter } = openLimiter({
+      acquire: () => waits({ kind: 'granted', waitMs: 0, probe: false, isFresh: () => true }),
+    });
+    const stopSwitch = { isStopped: () => waits(false) };
+    const send = (sendBy: number, parts: Parameters<typeof clientFor>[1] = {}, what: typeof WRITE | object = WRITE) =>
+      clientFor(url, parts).send(request({ ...what, call: { accountId: null, priority: 'scheduled', sendBy } }));
+
+    await errorOf(send(isOver()), 'DependencyUnavailable');
+    await errorOf(send(soonOver(), { limiter }), 'DependencyUnavailable');
+    await errorOf(send(soonOver(), { stopSwitch }), 'DependencyUnavailable');
+    expect(requests).toBe(0);
+
+    expect(await send(performance.now() + 60_000)).toMatchObject({ status: 200 });
+    expect(await send(isOver(), {}, {})).toMatchObject({ status: 200 });
+    expect(requests).toBe(2);
+    server.close();
+  });
+});
+
 describe('permits', () => {
   test('that are not to be had in time are RateLimited, and nothing is sent', async () => {
     const { limiter } = openLimiter({

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { OfferId } from '../../../src/domain/ids.js';
+import { toCommandId, type OfferId } from '../../../src/domain/ids.js';
 import {
   forgetAttempts,
   recordFailedAttempt,
@@ -14,6 +15,8 @@ import {
   readChange,
   recordOperation,
   unmarkSending,
+  type Mark,
+  type Marking,
   type Sending,
 } from '../../../src/storage/changes.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
@@ -55,8 +58,14 @@ function confirm({ run, offerId }: OneChange, available = 3): Promise<void> {
   return confirmChanges(db, run, [{ offerId, available, isEndedByStatus: false, traceId: null }]);
 }
 
-function sending(offerIds: readonly OfferId[], target: number): Sending {
-  return { changes: offerIds.map((offerId) => ({ offerId, target })), kind: null, endsByStatus: false };
+function sending(offerIds: readonly OfferId[], target: number, mark: Mark | null = null): Sending {
+  const changes = offerIds.map((offerId) => ({ offerId, target, mark }));
+  return { changes, commandId: null, kind: null, endsByStatus: false };
+}
+
+function markOf(marking: Marking): Mark {
+  if (marking.kind !== 'marked') throw new Error(`not marked: ${marking.kind}`);
+  return marking.mark;
 }
 
 function aFailure(offerId: OfferId, changes: Partial<FailedAttempt> = {}): FailedAttempt {
@@ -80,7 +89,7 @@ describe('a change that has its final state keeps it', () => {
     const change = await aChange(state);
     const { run, offerId } = change;
 
-    expect(await markSending(db, run, sending([offerId], 9))).toBe(false);
+    expect(await markSending(db, run, sending([offerId], 9))).toEqual({ kind: 'taken' });
     await confirm(change);
     await closeUnsent(db, run, [offerId], { state: 'unknown', reason: 'x' });
     await recordFailedAttempt(db, run, aFailure(offerId));
@@ -100,7 +109,7 @@ describe('marking as sending', () => {
 
     expect(
       await markSending(db, change.run, { ...sending([change.offerId], 0), kind: 'end', endsByStatus: true }),
-    ).toBe(true);
+    ).toEqual({ kind: 'marked', mark: expect.any(String) });
 
     const row = await readChange(db, change.run, change.offerId);
     expect(row).toMatchObject({
@@ -116,7 +125,10 @@ describe('marking as sending', () => {
 
   test('another number after one that may have arrived overtakes it; the same number does not', async () => {
     const change = await aChange();
-    const send = (target: number) => markSending(db, change.run, sending([change.offerId], target));
+    const send = async (target: number) => {
+      const mark = (await readChange(db, change.run, change.offerId))?.mark ?? null;
+      return markSending(db, change.run, sending([change.offerId], target, mark));
+    };
     await send(3);
     await send(3);
     expect((await readChange(db, change.run, change.offerId))?.reason).toBeNull();
@@ -129,25 +141,26 @@ describe('marking as sending', () => {
 
   test('an overtaken run marks nothing, at whatever moment the newer one opens', async () => {
     const change = await aChange();
-    const marks: boolean[] = [];
+    const marks: string[] = [];
     // The newer run opens in one transaction with another connection waiting for the account's row.
     const older = markSending(db, change.run, sending([change.offerId], 3));
     const newer = aRunOf(db, change.run.accountId);
-    marks.push(await older);
+    marks.push((await older).kind);
     await newer;
-    marks.push(await markSending(db, change.run, sending([change.offerId], 3)));
+    marks.push((await markSending(db, change.run, sending([change.offerId], 3))).kind);
 
-    expect(marks[1]).toBe(false);
+    expect(marks[1]).toBe('superseded');
     // Either it was marked before the newer run opened, or never.
-    expect(await stateOf(change)).toBe(marks[0] === true ? 'sending' : 'superseded');
+    expect(await stateOf(change)).toBe(marks[0] === 'marked' ? 'sending' : 'superseded');
   });
 });
 
 describe('taking the mark back', () => {
   test('a change that did not leave is as if it had never been sent; one that has ended stays', async () => {
     const change = await aChange();
-    await markSending(db, change.run, { ...sending([change.offerId], 0), kind: 'end', endsByStatus: true });
-    await unmarkSending(db, change.run, [change.offerId]);
+    const ending = { ...sending([change.offerId], 0), kind: 'end', endsByStatus: true } as const;
+    const mark = markOf(await markSending(db, change.run, ending));
+    expect(await unmarkSending(db, change.run, [change.offerId], mark)).toBe(true);
     expect(await readChange(db, change.run, change.offerId)).toMatchObject({
       state: 'planned',
       valueSent: null,
@@ -155,9 +168,35 @@ describe('taking the mark back', () => {
       endsByStatus: false,
     });
 
-    const ended = await aChange('confirmed');
-    await unmarkSending(db, ended.run, [ended.offerId]);
+    const ended = await aChange();
+    const marked = markOf(await markSending(db, ended.run, sending([ended.offerId], 3)));
+    await confirm(ended);
+    expect(await unmarkSending(db, ended.run, [ended.offerId], marked)).toBe(false);
     expect(await stateOf(ended)).toBe('confirmed');
+  });
+
+  test('what another worker has marked since is left as it is, and so is what a newer run may have read', async () => {
+    const change = await aChange();
+    const own = markOf(await markSending(db, change.run, sending([change.offerId], 3)));
+    const other = markOf(await markSending(db, change.run, sending([change.offerId], 3, own)));
+
+    expect(await unmarkSending(db, change.run, [change.offerId], own)).toBe(false);
+    expect(await readChange(db, change.run, change.offerId)).toMatchObject({ state: 'sending', mark: other });
+
+    await aRunOf(db, change.run.accountId);
+    expect(await unmarkSending(db, change.run, [change.offerId], other)).toBe(false);
+    expect(await readChange(db, change.run, change.offerId)).toMatchObject({ state: 'sending', valueSent: 3 });
+  });
+
+  test('nobody marks what was marked since it was read, or has left the command', async () => {
+    const change = await aChange();
+    const own = markOf(await markSending(db, change.run, sending([change.offerId], 3)));
+
+    expect(await markSending(db, change.run, sending([change.offerId], 5))).toEqual({ kind: 'taken' });
+    const byCommand = { ...sending([change.offerId], 5, own), commandId: toCommandId(randomUUID()) };
+    expect(await markSending(db, change.run, byCommand)).toEqual({ kind: 'taken' });
+
+    expect(await readChange(db, change.run, change.offerId)).toMatchObject({ valueSent: 3, mark: own });
   });
 
   test('of several changes all are marked or none', async () => {
@@ -169,7 +208,7 @@ describe('taking the mark back', () => {
     if (first === undefined || second === undefined) throw new Error('no changes');
     await closeUnsent(db, run, [second], { state: 'in_sync', reason: 'x' });
 
-    expect(await markSending(db, run, sending([first, second], 3))).toBe(false);
+    expect(await markSending(db, run, sending([first, second], 3))).toEqual({ kind: 'taken' });
 
     expect(await stateOf({ run, offerId: first })).toBe('planned');
   });

@@ -7,7 +7,8 @@ import {
   readOpenCommands,
   returnToPlan,
   setCommandState,
-  type CommandOffer,
+  thawCommand,
+  type MarkedOffer,
 } from '../../../src/storage/commands.js';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { planWrites } from '../../../src/storage/write-plan.js';
@@ -30,7 +31,7 @@ interface Planned {
   readonly run: ARun;
   readonly commandId: CommandId;
   readonly offerIds: readonly OfferId[];
-  readonly offers: readonly CommandOffer[];
+  readonly offers: readonly MarkedOffer[];
 }
 
 async function aCommand(): Promise<Planned> {
@@ -44,7 +45,7 @@ async function aCommand(): Promise<Planned> {
   return {
     run,
     offerIds,
-    offers: offerIds.map((offerId) => ({ offerId, target: 3 })),
+    offers: offerIds.map((offerId) => ({ offerId, target: 3, mark: null })),
     commandId: toCommandId(phase?.commandIds[0] ?? ''),
   };
 }
@@ -58,10 +59,11 @@ test('freezing stores the content that is sent and marks its changes, both or ne
   const { run, commandId, offers } = await aCommand();
   const some = offers.slice(0, 7);
 
-  expect(await freezeCommand(db, run, { commandId, kind: 'quantity', offers: some })).toBe(true);
+  expect(await freezeCommand(db, run, { commandId, kind: 'quantity', offers: some })).toMatchObject({ kind: 'marked' });
 
   const command = await readCommand(db, run.accountId, commandId);
-  expect(command).toMatchObject({ state: 'sent', kind: 'quantity', offers: some });
+  expect(command).toMatchObject({ state: 'sent', kind: 'quantity' });
+  expect(command?.offers.map(({ offerId }) => offerId)).toEqual(some.map(({ offerId }) => offerId));
   expect(command?.sentAt).toBeInstanceOf(Date);
   expect((await statesOf(run)).sort()).toEqual(['planned', 'sending']);
 });
@@ -70,10 +72,27 @@ test('an overtaken run freezes nothing', async () => {
   const { run, commandId, offers } = await aCommand();
   await aRunOf(db, run.accountId);
 
-  expect(await freezeCommand(db, run, { commandId, kind: 'quantity', offers })).toBe(false);
+  expect(await freezeCommand(db, run, { commandId, kind: 'quantity', offers })).toEqual({ kind: 'superseded' });
 
   expect(await readCommand(db, run.accountId, commandId)).toMatchObject({ state: 'planned', sentAt: null });
   expect(await statesOf(run)).toEqual(['superseded']);
+});
+
+test('a command is thawed by who froze it last', async () => {
+  const { run, commandId, offers } = await aCommand();
+  const first = await freezeCommand(db, run, { commandId, kind: 'quantity', offers });
+  if (first.kind !== 'marked') throw new Error(first.kind);
+  const read = offers.map((offer) => ({ ...offer, mark: first.mark }));
+  const again = await freezeCommand(db, run, { commandId, kind: 'quantity', offers: read });
+  if (again.kind !== 'marked') throw new Error(again.kind);
+
+  await thawCommand(db, run, { commandId, offers }, first.mark);
+  expect(await readCommand(db, run.accountId, commandId)).toMatchObject({ state: 'sent' });
+  expect(await statesOf(run)).toEqual(['sending']);
+
+  await thawCommand(db, run, { commandId, offers }, again.mark);
+  expect(await readCommand(db, run.accountId, commandId)).toMatchObject({ state: 'planned', sentAt: null });
+  expect(await statesOf(run)).toEqual(['planned']);
 });
 
 test('what was sent and has not ended is open: for its own run, and for those after it', async () => {

@@ -138,6 +138,51 @@ test('planning again gives the same plan, and only what was sent back gets a new
   expect(after?.batches).not.toEqual([]);
 });
 
+describe('what was marked as sending before a reset', () => {
+  const setCommand = (run: ARun, state: 'sent' | 'accepted' | 'complete') =>
+    db.updateTable('commands').set({ state }).where('runId', '=', run.runId).execute();
+  const setChanges = (run: ARun, state: 'sending' | 'confirmed') =>
+    db.updateTable('offerChanges').set({ state }).where('runId', '=', run.runId).execute();
+
+  test('is planned where it was, if nobody is at it', async () => {
+    const run = await anAccountWithRun(db);
+    await plannedChanges(
+      db,
+      run,
+      times(14, (index) => ({ kind: 'lower', target: index < 2 ? 1 + index : 3 })),
+    );
+    const plan = await planWrites(db, run);
+    expect(plan).toMatchObject([{ batches: [1], commandIds: [expect.any(String)] }]);
+    await setChanges(run, 'sending');
+
+    for (const state of ['sent', 'accepted', 'complete'] as const) {
+      await setCommand(run, state);
+      expect(await planWrites(db, run, { withSending: true })).toEqual(plan);
+      expect(await planWrites(db, run)).toEqual([]);
+    }
+  });
+
+  test('is not planned once it has ended, nor is a command whose changes went another way', async () => {
+    const run = await anAccountWithRun(db);
+    await plannedChanges(
+      db,
+      run,
+      times(12, () => ({ kind: 'lower', target: 3 })),
+    );
+    await planWrites(db, run);
+    await setCommand(run, 'sent');
+    await setChanges(run, 'confirmed');
+    expect(await planWrites(db, run, { withSending: true })).toEqual([]);
+
+    await db
+      .updateTable('offerChanges')
+      .set({ commandId: null, batch: 7, state: 'sending' })
+      .where('runId', '=', run.runId)
+      .execute();
+    expect(await planWrites(db, run, { withSending: true })).toEqual([{ kind: 'lower', batches: [7], commandIds: [] }]);
+  });
+});
+
 test('what has become 0 goes alone, however many there are', async () => {
   const run = await anAccountWithRun(db);
   await plannedChanges(
