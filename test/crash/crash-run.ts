@@ -102,9 +102,13 @@ export async function crashAt(bed: CrashBed, point: CrashPoint, number: number):
 }
 
 /** The worker whose activity stands at the point; null: none came there. */
-async function workerAt(
+export async function workerAt(
   { application, client }: CrashBed,
-  at: { readonly armed: ArmedPoint; readonly shop: CrashShop; readonly activity: string },
+  at: {
+    readonly armed: Pick<ArmedPoint, 'isReached'>;
+    readonly shop: Pick<CrashShop, 'accountId'>;
+    readonly activity: string;
+  },
 ): Promise<WorkerProcess | null> {
   const handle = client.workflow.getHandle(syncAccountId(at.shop.accountId));
   let found: WorkerProcess | undefined;
