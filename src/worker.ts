@@ -33,10 +33,8 @@ import { pendingMigrations } from './storage/migrate.js';
 import { readStopSwitch } from './storage/stop-switch.js';
 import { createTokenStore } from './storage/token-store.js';
 import { startUpkeep } from './upkeep.js';
-import { MARKETPLACE_TASK_QUEUE, TASK_QUEUE } from './workflows/api.js';
+import { MARKETPLACE_SLOTS, MARKETPLACE_TASK_QUEUE, TASK_QUEUE } from './workflows/api.js';
 
-/** Slots of the marketplace queue: × 5 requests at once each, under 2 s × 150 requests/s in flight. */
-const MARKETPLACE_SLOTS = 40;
 const BOOKKEEPING_SLOTS = 50;
 /**
  * How long a workflow task waits for the worker that has the workflow in its memory. Of a killed worker nobody knows

@@ -16,6 +16,12 @@ export const MARKETPLACE_TASK_QUEUE = 'allegro-stock-sync-marketplace';
 /** Requests of one batch of writes in flight. */
 export const SENDS_AT_ONCE = 5;
 
+/**
+ * Activities of a worker that send requests, at once. × 5 requests each: no more than the 2 s × 150 requests/s that it may
+ * have in flight.
+ */
+export const MARKETPLACE_SLOTS = 60;
+
 export const SCHEDULE_ID = 'allegro-stock-sync';
 export const SYNC_ALL_ACCOUNTS = 'syncAllAccounts';
 export const SYNC_ACCOUNT = 'syncAccount';

@@ -8,9 +8,12 @@ import { failureOf, sleepWithin, untilAnswered, waitAsTold, type Patience } from
 import { runInWindow, runTogether } from './window.js';
 
 /** Batches of one account at work: more would only queue for the same permits. */
-const BATCHES_AT_ONCE = 4;
-/** Single offers of one account being tried again at the same time. */
-const RETRIES_AT_ONCE = 50;
+export const BATCHES_AT_ONCE = 4;
+/**
+ * Single offers of one account being tried again at the same time. A write that gets no answer holds its slot until its
+ * time-out: two accounts of which nothing is answered must leave slots to the others, or these could not even open.
+ */
+export const RETRIES_AT_ONCE = 24;
 /** Changes that are sent back are planned anew; each can be sent back twice at most, so this is never reached. */
 const MOST_ROUNDS = 10;
 /** So many commands without a clear answer at any attempt, and nothing else with one, are an outage. */
