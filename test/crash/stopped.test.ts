@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../../src/local/wait-until.js';
 import type { WorkerProcess } from '../../src/local/application.js';
+import { startTcpProxy, type TcpProxy } from '../../chaos/tcp-proxy.js';
+import { testTemporalAddress } from '../servers.js';
 import { syncReportSchema } from '../e2e/application-under-test.js';
 import { startCrashBed, type CrashBed } from './crash-bed.js';
 import { workerAt } from './crash-run.js';
@@ -19,12 +21,20 @@ const SELLER = '44000001';
 const [SHOWN, BEFORE, NOW] = [9, 5, 2];
 const REACH_MS = 60_000;
 
+const DECIDE_MS = 30_000;
+
 let bed: CrashBed;
+let toTemporal: TcpProxy;
 
 beforeAll(async () => {
-  bed = await startCrashBed(5);
+  toTemporal = await startTcpProxy({ targetPort: Number(testTemporalAddress().split(':').at(-1)) });
+  bed = await startCrashBed(5, { TEMPORAL_ADDRESS: `127.0.0.1:${toTemporal.port}` });
 }, 300_000);
-afterAll(() => bed.close());
+afterAll(async () => {
+  await toTemporal.setMood('pass');
+  await bed.close();
+  await toTemporal.stop();
+});
 
 const MARKED: DatabasePoint = {
   ...{ table: 'offer_changes', event: 'update', at: 'commit' },
@@ -151,13 +161,24 @@ describe.each(CASES)('stopped $title', ({ activity, offers, ends, stop, title })
     } finally {
       await stopOthers(stopped);
       since = (await admin.journal({ limit: 0 })).lastRequest;
+      // Temporal does not tell it that the activity is another one's: its own clock must.
+      if (activity === 'updateOfferBatch') await toTemporal.setMood('hang');
       stopped.kill('SIGCONT');
+    }
+    const writes = async () => {
+      const { entries } = await admin.journal({ since, limit: 100_000 });
+      return entries.filter(({ method, sellerId: of }) => of === sellerId && method !== 'GET');
+    };
+    if (activity === 'updateOfferBatch') {
+      const hasDecided = async () => (await droppedWrites(stopped, accountId)) + (await writes()).length > 0;
+      expect(await waitUntil(hasDecided, DECIDE_MS)).toBe(true);
+      expect(await writes()).toEqual([]);
+      await toTemporal.setMood('pass');
     }
     // With a run of its own it shows that it is awake, and that nothing waits in it any more.
     expect(await runSync(accountId)).toMatchObject({ outcome: 'in_sync', buckets: { in_sync: offers } });
 
-    const { entries } = await admin.journal({ since, limit: 100_000 });
-    expect(entries.filter(({ method, sellerId: of }) => of === sellerId && method !== 'GET')).toEqual([]);
+    expect(await writes()).toEqual([]);
     expect(await numbers(sellerId)).toEqual(skus.map(() => NOW));
     expect((await admin.report()).harmfulWrites.total).toBe(0);
     expect(await droppedWrites(stopped, accountId)).toBe(activity === 'updateOfferBatch' ? 1 : 0);
