@@ -116,8 +116,10 @@ export async function workerAt(
     async () => {
       if (!(await at.armed.isReached())) return false;
       const { raw } = await handle.describe();
-      const pending = (raw.pendingActivities ?? []).find(({ activityType }) => activityType?.name === at.activity);
-      const pid = Number(pending?.lastWorkerIdentity?.split('@')[0]);
+      const pending = (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === at.activity);
+      // Two offers may be at their second attempt, one in each worker: the one that stands at the point is left.
+      if (pending.length !== 1) return false;
+      const pid = Number(pending[0]?.lastWorkerIdentity?.split('@')[0]);
       found = application.workers.find((worker) => worker.pid === pid && !worker.hasEnded());
       return found !== undefined;
     },

@@ -80,8 +80,8 @@ function resultOf(point: CrashPoint): CrashResult {
 describe.each(POINTS.map((point) => ({ title: titleOf(point), point })))('killed at $title', ({ point }) => {
   test('the run goes on and ends as if nothing had happened', () => {
     const result = resultOf(point);
-    // Two offers may be at their second attempt in the same worker.
-    expect([...new Set(result.interrupted)]).toEqual([point.activity]);
+    // Two offers are at their second attempt at a time, so another activity may end with the worker too.
+    expect(result.interrupted).toContain(point.activity);
     expect(result).toMatchObject({
       outcome: 'problems',
       wrong: [],
