@@ -99,7 +99,10 @@ export async function dealFaults(options: DealerOptions): Promise<Dealt> {
       for (const kind of beside) {
         // What is over is only made up for.
         if (over.signal.aborted && counts.has(kind.name)) continue;
-        dealing.push(deal(kind));
+        const dealt = deal(kind);
+        // Told by the await below; until then it must not end the process.
+        dealt.catch(() => undefined);
+        dealing.push(dealt);
         await sleep(everyMs * random.between(0.6, 1.2), undefined, { signal: over.signal }).catch(() => undefined);
       }
       await Promise.all(dealing);

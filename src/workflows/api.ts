@@ -39,6 +39,8 @@ export const SEARCH_ATTRIBUTE_NAMES = ['AccountId', 'SyncTrigger', 'SyncOutcome'
 export const ACCOUNT_ID_KEY = defineSearchAttributeKey('AccountId', 'KEYWORD');
 export const SYNC_TRIGGER_KEY = defineSearchAttributeKey('SyncTrigger', 'KEYWORD');
 export const SYNC_OUTCOME_KEY = defineSearchAttributeKey('SyncOutcome', 'KEYWORD');
+/** Temporal's own: when the Schedule meant a run to start. */
+export const SCHEDULED_START_KEY = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
 
 export type SyncTrigger = 'schedule' | 'manual';
 

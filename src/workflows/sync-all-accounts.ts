@@ -20,6 +20,7 @@ import { noCounts } from '../domain/buckets.js';
 import {
   ACCOUNT_ID_KEY,
   allAccountsProgressQuery,
+  SCHEDULED_START_KEY,
   SYNC_OUTCOME_KEY,
   SYNC_TRIGGER_KEY,
   syncAccountId,
@@ -38,6 +39,8 @@ import { runInWindow } from './window.js';
 const ACCOUNTS_AT_ONCE = 100;
 /** The parent returns at this share of the interval, so that no account can delay the next tick. */
 const SHARE_OF_INTERVAL = 0.8;
+/** It waits for this share in any case, however late it started. */
+const LEAST_SHARE = 0.1;
 /** An ad hoc run has no next tick. */
 const AD_HOC_PATIENCE_MS = 6 * 3_600_000;
 /** Of one execution: longer than the deadline of 6 h, by which a run ends by itself. */
@@ -71,7 +74,7 @@ export async function syncAllAccounts(input: SyncAllAccountsInput): Promise<Sync
   const { loadAccounts } = proxyActivities<Activities>(ACCOUNT_LIST);
   const { recordTick, notify } = proxyActivities<Activities>(BOOKKEEPING);
   const isScheduled = input.trigger === 'schedule';
-  const waitMs = isScheduled ? input.intervalSeconds * 1000 * SHARE_OF_INTERVAL : AD_HOC_PATIENCE_MS;
+  const waitMs = isScheduled ? patienceOfTick(input.intervalSeconds * 1000) : AD_HOC_PATIENCE_MS;
   const patience = { deadline: Date.now() + waitMs };
 
   ({ accounts } = await untilAnswered(patience, () =>
@@ -155,6 +158,13 @@ export async function syncAllAccounts(input: SyncAllAccountsInput): Promise<Sync
       await untilAnswered(closing, () => notify.executeWithOptions({ summary: 'tell' }, [{ reason: 'tick' }]));
     }
   }
+}
+
+/** How long a scheduled run waits for its accounts: less when it starts late, since the next tick is on time. */
+function patienceOfTick(intervalMs: number): number {
+  const scheduledAt = workflowInfo().typedSearchAttributes.get(SCHEDULED_START_KEY)?.getTime() ?? Date.now();
+  const lateMs = Math.max(0, Date.now() - scheduledAt) % intervalMs;
+  return Math.round(Math.max(LEAST_SHARE * intervalMs, SHARE_OF_INTERVAL * intervalMs - lateMs));
 }
 
 function unfinished(account: LoadedAccount, error: unknown): AccountResult {

@@ -108,6 +108,24 @@ test.concurrent(
   },
 );
 
+test.concurrent.each([
+  { lateMs: 5_000, waits: { atLeast: 1_000, atMost: 3_000 } },
+  // By a whole interval and more: the next tick is as near as after 2 s.
+  { lateMs: 12_000, waits: { atLeast: 3_000, atMost: 6_000 } },
+  { lateMs: 9_500, waits: { atLeast: 1_000, atMost: 1_000 } },
+])('a tick that starts $lateMs ms late returns as early as one in time', async ({ lateMs, waits }) => {
+  const slow = anAccount({ scanOffers: () => untilCancelled() });
+  const scheduledAt = new Date(Date.now() - lateMs);
+
+  const handle = await bed.startAllAccounts(loading([slow]), { intervalSeconds: 10 }, scheduledAt);
+
+  expect((await handle.result()).outcome).toBe('running');
+  const [timer] = await readTimers(handle);
+  expect(timer?.ms).toBeGreaterThanOrEqual(waits.atLeast);
+  expect(timer?.ms).toBeLessThanOrEqual(waits.atMost);
+  await bed.client.workflow.getHandle(syncAccountId(slow)).cancel();
+});
+
 test.concurrent('a run that a person asked for waits for the slowest account and records no tick', async () => {
   const accountId = anAccount();
   const handle = await bed.startAllAccounts(loading([accountId]), {

@@ -12,6 +12,7 @@ import {
   SYNC_ACCOUNT,
   SYNC_ALL_ACCOUNTS,
   SYNC_ALL_ACCOUNTS_ID,
+  SCHEDULED_START_KEY,
   SYNC_TRIGGER_KEY,
   syncAccountId,
   TASK_QUEUE,
@@ -39,7 +40,12 @@ export interface WorkflowBed {
     script: Partial<Script>,
     input?: Partial<SyncAccountInput>,
   ): Promise<{ handle: AccountRun; accountId: AccountId }>;
-  startAllAccounts(script: Partial<Script>, input?: Partial<SyncAllAccountsInput>): Promise<AllAccountsRun>;
+  /** `scheduledAt`: when the Schedule meant it to start. */
+  startAllAccounts(
+    script: Partial<Script>,
+    input?: Partial<SyncAllAccountsInput>,
+    scheduledAt?: Date,
+  ): Promise<AllAccountsRun>;
   startHousekeeping(script: Partial<Script>): Promise<WorkflowHandleWithFirstExecutionRunId<Housekeeping>>;
   close(): Promise<void>;
 }
@@ -86,13 +92,16 @@ export async function startWorkflowBed(place?: TemporalPlace): Promise<WorkflowB
       });
       return { handle, accountId };
     },
-    async startAllAccounts(script, input = {}) {
+    async startAllAccounts(script, input = {}, scheduledAt) {
       const workflowId = `${SYNC_ALL_ACCOUNTS_ID}-${randomUUID()}`;
       prepare(workflowId, script);
       return client.workflow.start<SyncAllAccounts>(SYNC_ALL_ACCOUNTS, {
         taskQueue: TASK_QUEUE,
         workflowId,
         args: [{ trigger: 'schedule', intervalSeconds: 600, ...input }],
+        ...(scheduledAt === undefined
+          ? {}
+          : { typedSearchAttributes: [{ key: SCHEDULED_START_KEY, value: scheduledAt }] }),
       });
     },
     async startHousekeeping(script) {
