@@ -15,6 +15,7 @@ import {
   countVanishedStock,
   readOpenAccountClasses,
   readRecoveredOffers,
+  readStaleStock,
   readFailedChanges,
   readUntoldLoginPauses,
   type FailedChange,
@@ -31,6 +32,7 @@ export interface ReportedRun {
 
 const HELD = 'Held';
 const VANISHED = 'StockRowVanished';
+const STALE = 'StaleStock';
 /** Told by the upkeep of the workers; over when a run has seen every offer. */
 const SILENCE = 'NoCompleteRun';
 const END_THE_CONTEST =
@@ -49,6 +51,7 @@ export async function reportRun(db: Db, reported: ReportedRun): Promise<void> {
     if (run === null) return;
     if (result.mode === 'live') await reportFailed(trx, reported.account, run);
     const isVanished = await reportVanished(trx, reported, run);
+    const isStale = await reportStale(trx, reported, run);
     const isHeld = await reportHeld(trx, reported, run);
     if (result.failure !== null) return;
     const isOfAll = sawAll(reported, run);
@@ -56,6 +59,7 @@ export async function reportRun(db: Db, reported: ReportedRun): Promise<void> {
       ...(isOfAll && result.mode === 'live' ? [] : [SILENCE]),
       ...(isHeld ? [HELD] : []),
       ...(isVanished ? [VANISHED] : []),
+      ...(isStale ? [STALE] : []),
     ];
     await reportRecovered(trx, reported.account, run, stillOpen);
   });
@@ -171,6 +175,26 @@ async function reportVanished(trx: Db, reported: ReportedRun, run: OpenRun): Pro
       `${vanished.count} offers had a stock row before and have none now; they are left as they are. ` +
       `First SKUs: ${vanished.skus.join(', ')}`,
     action: 'To sell a SKU no more, set its quantity to 0 instead of deleting its row.',
+    runId: run.runId,
+  });
+  return true;
+}
+
+/** true: raises wait for stock that is too old (`STOCK_MAX_AGE`), or this run has not seen enough to tell. */
+async function reportStale(trx: Db, reported: ReportedRun, run: OpenRun): Promise<boolean> {
+  const { account, result } = reported;
+  const count = result.held.stale_stock ?? 0;
+  if (count === 0) return !sawAll(reported, run);
+  const oldest = await readStaleStock(trx, run);
+  const first = oldest.map(({ sku, updatedAt }) => `${sku} (${updatedAt.toISOString()})`).join(', ');
+  await tellProblem(trx, {
+    account,
+    class: STALE,
+    title: 'The stock is too old to raise anything',
+    details:
+      `${count} raises and returns are held, since their stock has not changed for longer than STOCK_MAX_AGE; ` +
+      `lowerings and endings went on. Oldest: ${first}`,
+    action: 'Look whether the warehouse system still writes. If these numbers are right, STOCK_MAX_AGE is too short.',
     runId: run.runId,
   });
   return true;

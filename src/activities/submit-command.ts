@@ -1,5 +1,5 @@
 import type { BulkAnswer } from '../domain/bulk-modification.js';
-import { toldSaleAt } from '../domain/decision.js';
+import { isStockTooOld, toldSaleAt } from '../domain/decision.js';
 import { FINAL_FOR_ONE_OFFER, SyncError } from '../domain/errors.js';
 import type { OfferId, RunId, Sku } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
@@ -25,7 +25,7 @@ import { withHeartbeat } from './heartbeat.js';
 import { requireMark, sendByFromNow } from './marking.js';
 import { isUnsent } from './not-sent.js';
 import { inRun, type RunScope } from './run-scope.js';
-import type { ActivityServices } from './services.js';
+import { stockMaxAgeMs, type ActivityServices } from './services.js';
 
 export interface SubmitCommandInput {
   readonly runId: RunId;
@@ -63,9 +63,8 @@ export function createSubmitCommand(services: ActivityServices) {
 async function sendFirst(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
   const { db } = services;
   const sendBy = sendByFromNow();
-  const { fitting, changed, gone, held, unbooked } = await compareWithStock(services, scope, command);
-  const unbookedIds = unbooked.map(({ offerId }) => offerId);
-  await closeUnsent(db, scope.run, unbookedIds, { state: 'held', reason: 'unbooked_sale' });
+  const { fitting, changed, gone, held, doubtful } = await compareWithStock(services, scope, command);
+  for (const { offerId, reason } of doubtful) await closeUnsent(db, scope.run, [offerId], { state: 'held', reason });
   await closeUnsent(db, scope.run, gone, { state: 'superseded', reason: 'skipped:unknown_sku' });
   await closeUnsent(db, scope.run, held, { state: 'held', reason: 'guard' });
   await returnToPlan(db, scope.run.runId, changed);
@@ -81,7 +80,7 @@ async function sendFirst(services: ActivityServices, scope: RunScope, command: C
 
 async function sendAgain(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
   const sendBy = sendByFromNow();
-  const { fitting, changed, gone, held, unbooked } = await compareWithStock(services, scope, command);
+  const { fitting, changed, gone, held, doubtful } = await compareWithStock(services, scope, command);
   if (fitting.length === command.offers.length && (await canBeSent(services, scope, command))) {
     requireMark(scope, await freezeCommand(services.db, scope.run, { ...command, offers: fitting }));
     return send(services, scope, command, { firstMark: null, hasRerouted: false, sendBy });
@@ -90,16 +89,20 @@ async function sendAgain(services: ActivityServices, scope: RunScope, command: C
   const again = command.kind === 'bulk' ? alone : byCommand;
   await closeUnsent(services.db, scope.run, gone, { state: 'unknown', reason: 'skipped:unknown_sku' });
   await closeUnsent(services.db, scope.run, held, { state: 'unknown', reason: 'guard' });
-  await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again), ...unbooked.map(alone)]);
+  await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again), ...doubtful.map(alone)]);
   return ALL_REROUTED;
 }
 
-function alone(offer: CommandOffer): ReturnedChange {
-  return { ...offer, route: 'patch' };
+interface DoubtfulRaise extends CommandOffer {
+  readonly reason: 'unbooked_sale' | 'stale_stock';
 }
 
-function byCommand(offer: CommandOffer): ReturnedChange {
-  return { ...offer, route: 'command' };
+function alone({ offerId, target }: CommandOffer): ReturnedChange {
+  return { offerId, target, route: 'patch' };
+}
+
+function byCommand({ offerId, target }: CommandOffer): ReturnedChange {
+  return { offerId, target, route: 'command' };
 }
 
 /** Commands with a value for each offer may have been switched off, or found missing, since this one was planned. */
@@ -119,8 +122,8 @@ async function compareWithStock(
   gone: OfferId[];
   /** More of them would be raised, or higher, than the guards allow. */
   held: OfferId[];
-  /** Raises of what was bought meanwhile. */
-  unbooked: CommandOffer[];
+  /** Raises of what was bought meanwhile, or whose stock has become too old. */
+  doubtful: DoubtfulRaise[];
 }> {
   const changes = (await readCommandChanges(services.db, scope.run, command.commandId)).filter(
     (change) => change.state === 'planned' || change.state === 'sending',
@@ -131,23 +134,27 @@ async function compareWithStock(
   const changed: ReturnedChange[] = [];
   const gone: OfferId[] = [];
   const held: OfferId[] = [];
-  const unbooked: CommandOffer[] = [];
+  const doubtful: DoubtfulRaise[] = [];
   const now = await readDatabaseTime(services.db);
   const patienceMs = services.sync.unbookedSalePatienceSeconds * 1000;
+  const maxAgeMs = stockMaxAgeMs(services.sync);
   for (const change of changes) {
     const { offerId, sku, sold, kind } = change;
     const level = stock.get(sku);
     const target = level === undefined ? null : publishableQuantity(level, scope.account, sold);
     const value = carried.get(offerId);
     if (level === undefined || target === null) gone.push(offerId);
-    else if (kind === 'raise' && toldSaleAt(level, now, patienceMs) !== null) unbooked.push({ offerId, target });
+    else if (kind === 'raise' && toldSaleAt(level, now, patienceMs) !== null)
+      doubtful.push({ offerId, target, reason: 'unbooked_sale' });
+    else if (kind === 'raise' && isStockTooOld(level, { now, stockMaxAgeMs: maxAgeMs }))
+      doubtful.push({ offerId, target, reason: 'stale_stock' });
     else if (value !== undefined && (target === value || isKeptAtOne(scope, value, target)))
       fitting.push({ offerId, target: value, mark: change.mark });
     else if (target > change.valueBefore && !(await mayBecome(services, scope, change, { kind: 'raise', target })))
       held.push(offerId);
     else changed.push({ offerId, target, route: 'patch' });
   }
-  return { fitting, changed, gone, held, unbooked };
+  return { fitting, changed, gone, held, doubtful };
 }
 
 function isKeptAtOne(scope: RunScope, value: number, target: number): boolean {

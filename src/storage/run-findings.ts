@@ -81,6 +81,18 @@ export async function readOpenAccountClasses(db: Db, { accountId, runId }: Run):
   return rows.map((row) => row.class);
 }
 
+/** The stock that keeps this run from raising, the longest unchanged first. */
+export async function readStaleStock(db: Db, run: Run): Promise<{ sku: string; updatedAt: Date }[]> {
+  const { rows } = await sql<{ sku: string; updatedAt: Date }>`
+    select l.sku, max(l.updated_at) as updated_at from stock_levels l
+    where l.sku in (
+      select c.sku from offer_changes c
+      where c.run_id = ${run.runId} and c.state = 'held' and c.reason = 'stale_stock'
+    )
+    group by l.sku order by max(l.updated_at), l.sku limit 10`.execute(db);
+  return rows;
+}
+
 /** Accounts that wait for a new login and of which no incident tells since they were paused. */
 export async function readUntoldLoginPauses(
   db: Db,

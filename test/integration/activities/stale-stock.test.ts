@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { changeOf, setUpActivities, stock, SYNC, type ActivitiesUnderTest } from './activities-under-test.js';
+import { toCommandId } from '../../../src/domain/ids.js';
+import {
+  changeOf,
+  setUpActivities,
+  stock,
+  SYNC,
+  type ActivitiesUnderTest,
+  type Shop,
+} from './activities-under-test.js';
 import { driveSync } from './sync-driver.js';
 
 let under: ActivitiesUnderTest;
@@ -21,6 +29,11 @@ async function ageStock(sku: string, seconds: number): Promise<void> {
   });
 }
 
+async function told({ accountId }: Shop): Promise<Record<string, unknown>[]> {
+  const rows = await under.db.selectFrom('outbox').select('message').orderBy('id').execute();
+  return rows.map(({ message }) => message).filter((message) => message['accountId'] === accountId);
+}
+
 test('stock older than STOCK_MAX_AGE lowers and ends, but raises nothing until its row changes', async () => {
   const shop = await under.shop();
   const [up, down, out] = [shop.sku(), shop.sku(), shop.sku()];
@@ -32,10 +45,18 @@ test('stock older than STOCK_MAX_AGE lowers and ends, but raises nothing until i
   expect(old).toMatchObject({ outcome: 'problems', held: { stale_stock: 1 } });
   expect(old.buckets).toMatchObject({ held: 1, lowered: 1, ended: 1, raised: 0 });
 
+  const again = await driveSync(act, { accountId: shop.accountId, runId: await shop.open() });
+  expect(again).toMatchObject({ held: { stale_stock: 1 } });
+  expect(await told(shop)).toEqual([expect.objectContaining({ class: 'StaleStock' })]);
+
   await stock(under, { [up]: 8 });
   const fresh = await driveSync(act, { accountId: shop.accountId, runId: await shop.open() });
   expect(fresh).toMatchObject({ outcome: 'in_sync' });
   expect(fresh.buckets).toMatchObject({ raised: 1 });
+  expect(await told(shop)).toEqual([
+    expect.objectContaining({ class: 'StaleStock', details: expect.stringMatching(`^1 raises .*${up} \\(20`) }),
+    expect.objectContaining({ kind: 'resolved' }),
+  ]);
 });
 
 test('stock that has become too old since it was planned raises nothing either', async () => {
@@ -54,4 +75,26 @@ test('stock that has become too old since it was planned raises nothing either',
     reason: 'stale_stock',
     valueSent: null,
   });
+});
+
+test('a command that was planned before its stock became too old carries none of it', async () => {
+  const shop = await under.shop();
+  const skus = Array.from({ length: 8 }, () => shop.sku());
+  await stock(under, Object.fromEntries(skus.map((sku) => [sku, 9])));
+  const [old, ...fresh] = await shop.offers(skus.map((externalId) => ({ externalId, available: 5 })));
+  if (old === undefined) throw new Error('no offer');
+  const runId = await shop.scanned();
+  const { phases } = await act.planWrites({ runId });
+  const commandId = toCommandId(phases[0]?.commandIds[0] ?? '');
+  await ageStock(skus[0] ?? '', 3700);
+
+  expect(await act.submitCommand({ runId, commandId, priority: 'scheduled' })).toMatchObject({ isSent: true });
+
+  expect(await changeOf(under.db, runId, old)).toMatchObject({ state: 'held', reason: 'stale_stock', valueSent: null });
+  const { offerIds } = await under.db
+    .selectFrom('commands')
+    .select('offerIds')
+    .where('id', '=', commandId)
+    .executeTakeFirstOrThrow();
+  expect([...offerIds].sort()).toEqual([...fresh].sort());
 });
