@@ -15,13 +15,19 @@ const SELLERS = ['44000001', '44000002'] as const;
 const CLIENT_SECRET = `client/secret+${randomBytes(9).toString('hex')}="&`;
 const BOT_TOKEN = `987654321:${randomBytes(18).toString('base64url')}`;
 const MADE_UP_TOKEN = `made-up-${randomBytes(18).toString('base64url')}`;
+/** The key before the worker's, and one that replaces the worker's while it runs. */
+const [EARLIER_KEY, LATER_KEY] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
 /** What the faults below are to lead to; what was taken out of their texts shows as `[redacted]`. */
-const REPORTED = ['OfferRejected', 'OutcomeUnknown', 'MarketplaceUnavailable', 'TokenRevoked', 'Telegram answered 401'];
+const REPORTED = [
+  ...['OfferRejected', 'OutcomeUnknown', 'MarketplaceUnavailable', 'TokenRevoked', 'Telegram answered 401'],
+  ...['ApplicationRefused', 'encrypted with key', 'TOKEN_ENCRYPTION_KEY_PREVIOUS'],
+];
 
 let running: ApplicationUnderTest;
 let proxy: EchoingProxy;
 let telegram: { url: string; texts: string[]; stop(): Promise<void> };
 const outputs: Output[] = [];
+const keyStatuses: number[] = [];
 
 /** Refuses each message, repeating the address of the call, of which the bot's token is a part. */
 async function startRefusingTelegram(): Promise<typeof telegram> {
@@ -56,7 +62,10 @@ function secrets(): Map<string, string> {
   return new Map([
     ['client secret', CLIENT_SECRET],
     ['bot token', BOT_TOKEN],
-    ['encryption key', env['TOKEN_ENCRYPTION_KEY'] ?? ''],
+    ...[env['TOKEN_ENCRYPTION_KEY'] ?? '', EARLIER_KEY, LATER_KEY].flatMap((key, index): [string, string][] => [
+      [`encryption key ${index + 1}`, key],
+      [`hexadecimal encryption key ${index + 1}`, Buffer.from(key, 'base64').toString('hex')],
+    ]),
     ['database password', new URL(env['DATABASE_URL'] ?? '').password],
     ['made-up refresh token', MADE_UP_TOKEN],
     ...proxy.heard,
@@ -91,6 +100,17 @@ async function driveAccount(): Promise<void> {
   await client(['sync', '--account', 'shop-2']);
 }
 
+/** Keys replaced while a worker does not know the new one, without the key before, and with a wrong one. */
+async function driveKeys(): Promise<void> {
+  const key = running.application.env['TOKEN_ENCRYPTION_KEY'] ?? '';
+  const rotate = (now: string, before: string): Promise<number> =>
+    client(['accounts', 'rotate-key'], { env: { TOKEN_ENCRYPTION_KEY: now, TOKEN_ENCRYPTION_KEY_PREVIOUS: before } });
+  keyStatuses.push(await rotate(LATER_KEY, ''), await rotate(LATER_KEY, EARLIER_KEY), await rotate(LATER_KEY, key));
+  await client(['sync', '--account', 'shop-1']);
+  await client(['incidents']);
+  keyStatuses.push(await rotate(key, LATER_KEY), await rotate(key, key), await rotate(key, `${EARLIER_KEY}AAAA`));
+}
+
 async function driveConfiguration(): Promise<void> {
   const { env } = running.application;
   const database = new URL(env['DATABASE_URL'] ?? '');
@@ -110,7 +130,7 @@ async function collect(): Promise<void> {
     await client(command.split(' '));
     await client([...command.split(' '), '--json']);
   }
-  for (const path of ['metrics', 'healthz', 'readyz', 'status', '']) {
+  for (const path of ['metrics', 'metrics/allegro-sync', 'healthz', 'readyz', 'health/sync', '']) {
     const response = await fetch(`${application.httpUrl}/${path}`);
     outputs.push({ name: `HTTP /${path}`, text: await response.text() });
   }
@@ -156,6 +176,7 @@ beforeAll(async () => {
     env: {
       ...{ ALLEGRO_API_URL: proxy.url, ALLEGRO_AUTH_URL: proxy.url, ALLEGRO_CLIENT_SECRET: CLIENT_SECRET },
       ...{ TELEGRAM_API_URL: telegram.url, TELEGRAM_BOT_TOKEN: BOT_TOKEN },
+      TOKEN_ENCRYPTION_KEY_PREVIOUS: EARLIER_KEY,
     },
   });
   const { application, importStock } = running;
@@ -171,6 +192,7 @@ beforeAll(async () => {
   await application.connectAccounts('live');
   await driveOffers();
   await driveAccount();
+  await driveKeys();
   await driveConfiguration();
   await collect();
 }, 180_000);
@@ -191,6 +213,10 @@ describe('secrets that were repeated by a 401, 4xx and 5xx answers, a time-out, 
     for (const told of [...REPORTED, '[redacted]']) {
       expect(texts).toContain(told);
     }
+  });
+
+  test('went by: keys that were replaced, refused and wrong', () => {
+    expect(keyStatuses).toEqual([1, 1, 0, 0, 2, 2]);
   });
 
   test('stand in no log, output, history, metric, alert, database row or process list', () => {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '../../../src/cli/program.js';
@@ -48,8 +48,12 @@ export async function runClient(env: Environment, args: readonly string[], optio
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** Runs it as users do, as a process of its own. */
-export async function spawnClient(env: Environment, args: readonly string[], stdin = ''): Promise<Ran> {
+/** Runs it as users do, as a process of its own; killed by a signal, its status is -1. */
+export async function spawnClient(
+  env: Environment,
+  args: readonly string[],
+  { stdin = '', onStart }: { stdin?: string; onStart?: (child: ChildProcess) => void } = {},
+): Promise<Ran> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/client.ts', ...args], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
@@ -59,6 +63,7 @@ export async function spawnClient(env: Environment, args: readonly string[], std
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   child.stdin.end(stdin);
+  onStart?.(child);
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? -1));
