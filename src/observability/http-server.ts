@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { fastify, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Logger } from './logger.js';
@@ -59,17 +60,27 @@ function addBounds(server: FastifyInstance, logger: Logger): void {
   const bound = createRequestBound();
   server.addHook('onRequest', async (request, reply) => {
     void reply.header('cache-control', 'no-store');
+    // Else Node would read on what follows, to throw it away.
+    if (announcesLargeBody(request.headers)) void reply.header('connection', 'close');
+    if (!bound.allows(request.ip)) {
+      return await reply.code(429).header('retry-after', '1').send({ error: 'too many requests' });
+    }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return await reply.code(405).header('allow', 'GET, HEAD').send({ error: 'only GET is answered here' });
     }
-    if (bound.allows(request.ip)) return undefined;
-    return await reply.code(429).header('retry-after', '1').send({ error: 'too many requests' });
+    if (!announcesLargeBody(request.headers)) return undefined;
+    return await reply.code(413).send({ error: 'no body is read here' });
   });
   server.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'not found', paths: PATHS }));
   server.setErrorHandler((error, request, reply) => {
     logger.warn({ err: error, path: request.routeOptions.url }, 'an HTTP request failed');
     return reply.code(500).send({ error: 'failed; see the log' });
   });
+}
+
+/** Fastify's own limit is for bodies that a route reads, and those of GET it does not read. */
+function announcesLargeBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > LARGEST_BODY_BYTES;
 }
 
 const PATHS = ['/metrics/allegro-sync', '/metrics', '/healthz', '/readyz', '/health/sync'];
