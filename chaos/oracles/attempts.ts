@@ -31,8 +31,10 @@ export function judgeAttempts(evidence: Evidence, faults: readonly DealtFault[])
   };
 }
 
-function failedAttempts({ state, attempts }: ChangeRow): number {
-  return state === 'confirmed' ? attempts - 1 : attempts;
+/** A write that overtook a command was answered as done, and stays unknown until the command has settled. */
+function failedAttempts({ state, attempts, errorClass }: ChangeRow): number {
+  const hasSucceeded = state === 'confirmed' || (state === 'unknown' && errorClass === null);
+  return hasSucceeded ? Math.max(0, attempts - 1) : attempts;
 }
 
 /** Times of answers that were no success, by offer. */

@@ -59,7 +59,7 @@ export async function readBackground(
   const { rows } = await sql<BackgroundRow>`
     with open_changes as (
       select c.offer_id, max(c.value_sent) as unsettled_value, max(c.sent_at) as unsettled_at,
-        max(c.sent_at) filter (where c.kind = 'end') as ending_sent_at
+        max(c.sent_at) filter (where c.ends_by_status) as ending_sent_at
       from offer_changes c
       where c.account_id = ${run.accountId} and c.state in ('sending', 'unknown') and c.run_id <> ${run.runId}
       group by c.offer_id
@@ -70,7 +70,7 @@ export async function readBackground(
     )
     select ids.offer_id,
       o.sku, o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
-      -- An ending without a known outcome that did take place was ours.
+      -- An ending without a known outcome that did take place was ours, if it is one that the marketplace calls USER.
       o.ended_by, o.ended_by_for, greatest(o.ended_by_us_at, c.ending_sent_at) as ended_by_us_at,
       case when z.kind = 'end' then z.sent_at end as zero_sent_at,
       o.sold, o.ended_at, o.ending_explained, o.sold_before_ending, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,

@@ -319,6 +319,28 @@ describe('offers that are looked at themselves', () => {
     expect(await changeOf(under.db, first, offerId)).toMatchObject({ state: 'superseded', reason: 'read_later' });
   });
 
+  test.each([
+    { how: 'a zero, which ends as EMPTY_STOCK', endsByStatus: false, bucket: 'skipped' },
+    { how: 'its publication status, which ends as USER', endsByStatus: true, bucket: 'change' },
+  ])('an offer ended by USER while our ending by $how has no known outcome', async ({ endsByStatus, bucket }) => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 0 });
+    const offerId = await shop.offer({ externalId: sku, available: 10 });
+    const first = await shop.scanned();
+    await under.db
+      .updateTable('offerChanges')
+      .set({ state: 'sending', valueSent: 0, endsByStatus, sentAt: new Date() })
+      .where('runId', '=', first)
+      .execute();
+    await under.allegro.admin.editOffer(offerId, { status: 'ENDED', endedBy: 'USER' });
+    await stock(under, { [sku]: 7 });
+
+    await shop.scanned();
+
+    expect(await memoryOf(under.db, offerId)).toMatchObject({ bucket, endedBy: 'USER' });
+  });
+
   test('a listing that shows another SKU than the offer itself is not acted on', async () => {
     const shop = await under.shop();
     const [old, real] = [shop.sku(), shop.sku()];
