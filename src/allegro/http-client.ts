@@ -139,7 +139,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       const permit = await options.limiter.acquire(request.quotas, {
         signal,
         priority,
-        maxInlineWaitMs: options.maxInlineWaitMs ?? MAX_INLINE_WAIT_MS,
+        maxInlineWaitMs: options.maxInlineWaitMs,
         party: accountId ?? undefined,
       });
       if (permit.kind === 'refused') {

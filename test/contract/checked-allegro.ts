@@ -26,6 +26,8 @@ export interface CheckedAllegro {
   close(): Promise<void>;
 }
 
+/** The first command of a limiter without a past waits 8 s for its permit, if no slow Prism has taken that time already. */
+const WAITS_INLINE_MS = 20_000;
 /** Prism compiles a schema when it first needs it, which takes a while on a busy machine. */
 const PATIENCE = 10;
 
@@ -73,7 +75,7 @@ export async function startCheckedAllegro(documentFile: string): Promise<Checked
 
     return {
       under,
-      allegro: under.another({ apiUrl: front.url, timeoutFactor: PATIENCE }),
+      allegro: under.another({ apiUrl: front.url, timeoutFactor: PATIENCE, maxInlineWaitMs: WAITS_INLINE_MS }),
       url: front.url,
       take() {
         const taken = { exchanges, violations };
