@@ -41,6 +41,27 @@ export async function awaitQuietRuns(options: {
   return isQuiet ? [] : missing();
 }
 
+/** Longer than a command of which nobody knows whether it has arrived is waited for. */
+const SETTLED_WITHIN_MS = 12 * 60_000;
+
+/**
+ * Waits until the end of every command is known: until then the raises that it carries are waited with.
+ * @returns what has not come about
+ */
+export async function awaitCommands(database: pg.Pool, print: Print): Promise<string[]> {
+  const readOpen = async (): Promise<string[]> => {
+    const { rows } = await database.query<{ id: string; state: string }>(
+      `select id, state from commands where state in ('sent', 'accepted')`,
+    );
+    return rows.map(({ id, state }) => `command ${id} is still ${state}`);
+  };
+  const open = await readOpen();
+  if (open.length === 0) return [];
+  print(`waiting for ${open.length} commands of which it is not known whether they have arrived: up to 10 minutes`);
+  await waitUntil(async () => (await readOpen()).length === 0, SETTLED_WITHIN_MS, LOOK_EVERY_MS);
+  return readOpen();
+}
+
 const SENT_WITHIN_MS = 60_000;
 
 /** Waits until no message waits to be sent. */

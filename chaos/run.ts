@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Print } from '../src/local/system.js';
-import { awaitMessages, awaitQuietRuns } from './calm.js';
+import { awaitCommands, awaitMessages, awaitQuietRuns } from './calm.js';
 import { dealFaults, type Dealt } from './dealer.js';
 import { gatherEvidence, readOffers, readStockRows } from './evidence.js';
 import type { FaultKind } from './fault.js';
@@ -104,10 +104,11 @@ async function calmDown(stage: Stage, print: Print): Promise<Quiet> {
   // Numbers lowered by hand have been seen by then, and are waited for once more.
   await awaitQuietRuns({ database, accounts, print: () => undefined });
   await sleep(SETTLING_MS);
+  const openCommands = await awaitCommands(database, print);
   const before = await readOffers(application.admin);
-  const findings = await awaitQuietRuns({ database, accounts, print });
+  const missingRuns = await awaitQuietRuns({ database, accounts, print });
   await awaitMessages(database);
-  return { before, findings };
+  return { before, findings: [...openCommands, ...missingRuns] };
 }
 
 async function judge(
@@ -134,7 +135,11 @@ async function judge(
   const kinds = [...KINDS, LONG_BLOCK].filter(({ ifAsked }) => ifAsked === undefined || ifAsked in asked);
   const verdicts: OracleVerdict[] = [
     ...judgeRecovery(dealt, kinds, workers.unexpectedEnds),
-    { name: 'two quiet runs of each account', looked: `${accounts.length} accounts`, findings: quiet.findings },
+    {
+      name: 'two quiet runs of each account, no command open',
+      looked: `${accounts.length} accounts`,
+      findings: quiet.findings,
+    },
     ...judgeEndState(evidence, JUDGED_ACCOUNTS),
     {
       name: 'the stock is what was booked',
