@@ -42,7 +42,7 @@ export async function awaitQuietRuns(options: {
 }
 
 /** Longer than a command of which nobody knows whether it has arrived is waited for. */
-const SETTLED_WITHIN_MS = 12 * 60_000;
+const SETTLED_WITHIN_MS = 3 * 60_000;
 
 /**
  * Waits until the end of every command is known: until then the raises that it carries are waited with.
@@ -57,7 +57,7 @@ export async function awaitCommands(database: pg.Pool, print: Print): Promise<st
   };
   const open = await readOpen();
   if (open.length === 0) return [];
-  print(`waiting for ${open.length} commands of which it is not known whether they have arrived: up to 10 minutes`);
+  print(`waiting for ${open.length} commands of which the end is not known`);
   await waitUntil(async () => (await readOpen()).length === 0, SETTLED_WITHIN_MS, LOOK_EVERY_MS);
   return readOpen();
 }

@@ -37,8 +37,13 @@ export interface CheckCommandsResult {
   readonly wait?: PermitWait;
 }
 
-/** A command that the marketplace does not know this long after it was sent has not arrived. */
-const ARRIVES_WITHIN_MS = 10 * 60_000;
+/**
+ * A command whose sending had no answer and that the marketplace does not know this long afterwards has not arrived:
+ * our connection was closed after 20 s at most, and no gateway passes a request on much later than that.
+ */
+const ARRIVES_WITHIN_MS = 2 * 60_000;
+/** One that was accepted is asked for longer: its report may come into being late. */
+const KNOWN_WITHIN_MS = 10 * 60_000;
 /** Reports asked for at a time, and for how long before the answers so far are reported: well within the time-out. */
 const REPORTS_AT_ONCE = 5;
 const CHECK_FOR_MS = 120_000;
@@ -136,8 +141,9 @@ async function readReportIfLegible(
   }
 }
 
-function hasNotArrived(command: Command): boolean {
-  return command.sentAt !== null && Date.now() - command.sentAt.getTime() > ARRIVES_WITHIN_MS;
+function hasNotArrived({ sentAt, state }: Command): boolean {
+  const patienceMs = state === 'accepted' ? KNOWN_WITHIN_MS : ARRIVES_WITHIN_MS;
+  return sentAt !== null && Date.now() - sentAt.getTime() > patienceMs;
 }
 
 async function leaveToNextRun(db: Db, command: Command): Promise<void> {

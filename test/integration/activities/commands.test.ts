@@ -57,6 +57,11 @@ function check({ runId }: Pick<Planned, 'runId'>, isLastCheck = false, act = und
   return act.checkCommands({ runId, of: 'this_run', priority: 'scheduled', isLastCheck });
 }
 
+async function sentAgo({ commandId }: Planned, minutes: number): Promise<void> {
+  const sentAt = new Date(Date.now() - minutes * 60_000);
+  await under.db.updateTable('commands').set({ sentAt }).where('id', '=', commandId).execute();
+}
+
 async function settled(change: Pick<Planned, 'runId'>) {
   const deadline = Date.now() + 10_000;
   for (;;) {
@@ -419,7 +424,7 @@ describe('reports', () => {
     expect(waiting).toEqual({ bucket: 'pending', reason: 'command_pending' });
   });
 
-  test('a command that never arrived is given up after a while', async () => {
+  test('a command that never arrived is given up after two minutes', async () => {
     const change = await planned(4);
     const lost: Marketplace = {
       ...under.services.marketplace,
@@ -427,17 +432,30 @@ describe('reports', () => {
         Promise.reject(new SyncError('OutcomeUnknown', 'cut')),
     };
     await failureClass(submit(change, under.with({ marketplace: lost })));
+    await sentAgo(change, 1);
     expect(await check(change)).toEqual({ open: 1, retry: [] });
-    await under.db
-      .updateTable('commands')
-      .set({ sentAt: new Date(Date.now() - 11 * 60_000) })
-      .where('id', '=', change.commandId)
-      .execute();
+    await sentAgo(change, 3);
 
     expect(await check(change)).toEqual({ open: 0, retry: [] });
 
     expect(await commandState(change.commandId)).toBe('superseded');
     expect(await statesOf(change)).toEqual({ unknown: 12 });
+  });
+
+  test('a command that was accepted is asked for ten minutes, though it is not known', async () => {
+    const change = await planned(4);
+    await submit(change);
+    const unknowing: Marketplace = {
+      ...under.services.marketplace,
+      readQuantityCommand: () => Promise.resolve({ isKnown: false, isComplete: false, tasks: [] }),
+    };
+    await sentAgo(change, 9);
+    expect(await check(change, false, under.with({ marketplace: unknowing }))).toEqual({ open: 1, retry: [] });
+    await sentAgo(change, 11);
+
+    expect(await check(change, false, under.with({ marketplace: unknowing }))).toEqual({ open: 0, retry: [] });
+
+    expect(await commandState(change.commandId)).toBe('superseded');
   });
 
   test('a report that cannot be understood leaves its command open and does not stop the run', async () => {
