@@ -31,6 +31,7 @@ const CYCLE_MS = 110_000;
 /** A long block is dealt once in so many cycles, and in any case at the end. */
 const LONG_BLOCK_EVERY = 6;
 const LONG_BLOCK_MS = 70_000;
+const ROUNDS_TO_MAKE_UP = 3;
 
 /**
  * Deals faults for so many minutes, every kind at least once. Faults that stop work come in rounds of one or two, and
@@ -110,6 +111,15 @@ export async function dealFaults(options: DealerOptions): Promise<Dealt> {
     }
   }
 
+  /** What nothing has met was dealt in vain: there was nothing to do just then, or nobody to do it. */
+  async function makeUpForUnmet(): Promise<void> {
+    for (let round = 0; round < ROUNDS_TO_MAKE_UP; round += 1) {
+      const met = new Set(faults.filter(({ hits }) => hits > 0).map(({ name }) => name));
+      const asked = kinds.filter(({ name, ifAsked }) => !met.has(name) && ifAsked === undefined);
+      for (const kind of asked) await deal(kind);
+    }
+  }
+
   async function dealLongBlock(): Promise<void> {
     blockedUntil = Date.now() + LONG_BLOCK_MS;
     await deal(LONG_BLOCK);
@@ -121,6 +131,7 @@ export async function dealFaults(options: DealerOptions): Promise<Dealt> {
   await dealRounds();
   over.abort();
   await beside;
+  await makeUpForUnmet();
   await dealLongBlock();
   return { faults, recoveries, stuck };
 }

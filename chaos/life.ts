@@ -6,7 +6,7 @@ import type { Warehouse } from './warehouse.js';
 
 /** Buyers, deliveries and people at Allegro's own pages. */
 export interface Life {
-  readonly counts: { sales: number; deliveries: number; edits: number };
+  readonly counts: { sales: number; deliveries: number; edits: number; writeOffs: number };
   /** Stops it, and waits until everything is booked. */
   stop(): Promise<void>;
 }
@@ -23,6 +23,7 @@ const BOOKED_AFTER_MS = { from: 200, to: 3_000 } as const;
 /** Of the turns; the others are sales. */
 const DELIVERY_SHARE = 0.18;
 const EDIT_SHARE = 0.1;
+const WRITE_OFF_SHARE = 0.03;
 /** Set back a third time within a day, an offer is left to whoever does it. */
 const MOST_EDITS_OF_ONE = 2;
 /** So many SKUs come to the same number at once that a command carries it. */
@@ -31,7 +32,7 @@ const SAME_NUMBER_SKUS = 12;
 const SAME_NUMBER_SHARE = 0.2;
 
 export function startLife({ admin, warehouse, random }: LifeOptions): Life {
-  const counts = { sales: 0, deliveries: 0, edits: 0 };
+  const counts = { sales: 0, deliveries: 0, edits: 0, writeOffs: 0 };
   const stopping = new AbortController();
   const bookings = new Set<Promise<void>>();
   const editsOf = new Map<string, number>();
@@ -46,6 +47,7 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
       const draw = random.between(0, 1);
       if (draw < DELIVERY_SHARE) await deliver();
       else if (draw < DELIVERY_SHARE + EDIT_SHARE) await edit(offers);
+      else if (draw < DELIVERY_SHARE + EDIT_SHARE + WRITE_OFF_SHARE) await writeOff();
       else await sell(offers);
       await pause(random.between(TURN_MS.from, TURN_MS.to));
     }
@@ -87,6 +89,13 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
     }
     const chosen = random.pick(skus);
     if (chosen !== undefined) await warehouse.receive(new Map([[chosen[0], random.whole(1, 10)]]));
+  }
+
+  async function writeOff(): Promise<void> {
+    const sku = random.pick([...warehouse.stock].filter(([, quantity]) => quantity > 0))?.[0];
+    if (sku === undefined) return;
+    counts.writeOffs += 1;
+    await warehouse.writeOff(sku);
   }
 
   /** Somebody puts a number of their own, too high or too low, or ends an offer. */

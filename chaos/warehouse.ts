@@ -14,6 +14,8 @@ export interface Warehouse {
   receive(pieces: ReadonlyMap<string, number>): Promise<void>;
   /** Pieces have left, as the marketplace knows already; the booking is another matter. */
   noteLeft(sku: string, pieces: number): void;
+  /** Everything of a SKU is lost: broken, or never there. True at once, then booked. */
+  writeOff(sku: string): Promise<void>;
   /** Writes what is true of these SKUs, or of all, however long the database is away. */
   book(skus?: readonly string[]): Promise<void>;
   /** Runs a statement of a feed that has gone wrong. @returns puts these SKUs, or all, right again */
@@ -79,6 +81,11 @@ export async function openWarehouse(admin: SimulatorAdmin, databaseUrl: string):
     },
     noteLeft(sku, pieces) {
       stock.set(sku, Math.max(0, (stock.get(sku) ?? 0) - pieces));
+    },
+    async writeOff(sku) {
+      stock.set(sku, 0);
+      await admin.setTruth({ skus: { [sku]: 0 } });
+      await book([sku]);
     },
     book,
     async spoil(statement, skus) {

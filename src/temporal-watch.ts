@@ -1,6 +1,8 @@
 import { tellOver, tellProblem } from './notifications/tell.js';
 import type { ScheduleState } from './schedule.js';
 import type { Db } from './storage/database.js';
+import { isIncidentOpen } from './storage/incidents.js';
+import { readScheduleTicks, storeScheduleTicks } from './storage/schedule-ticks.js';
 
 /** What Temporal tells of itself; each is asked anew at every look. */
 export interface TemporalFacts {
@@ -22,24 +24,20 @@ export interface TemporalWatch {
 
 /**
  * Makes incidents of a Schedule that is paused or loses ticks, and of task queues that nobody polls. Any number of
- * processes may do so: incidents are one per problem. Each tells what it meets once, since a look is no repetition.
+ * processes may do so: incidents are one per problem, and a look is no repetition of one that is open.
  */
 export function createTemporalWatch(db: Db): TemporalWatch {
-  const told = new Set<string>();
-  let ticks: { lost: number; started: number } | null = null;
   let wasUnpolled = false;
 
   async function begin(problem: { class: string; title: string; details: string; action: string }): Promise<void> {
-    if (told.has(problem.class)) return;
+    if (await isIncidentOpen(db, problem.class)) return;
     await db.transaction().execute((trx) => tellProblem(trx, { account: null, ...problem }));
-    told.add(problem.class);
   }
 
   async function over(problemClass: string): Promise<void> {
     await db
       .transaction()
       .execute((trx) => tellOver(trx, { account: null, filter: { classes: [problemClass], offerIds: null } }));
-    told.delete(problemClass);
   }
 
   async function lookAtPause(schedule: NonNullable<TemporalFacts['schedule']>): Promise<void> {
@@ -52,14 +50,16 @@ export function createTemporalWatch(db: Db): TemporalWatch {
     });
   }
 
-  /** Over as soon as a tick has started its run again. */
+  /** Lost since anybody looked last, also while no process was there to look. Over when a tick has started its run again. */
   async function lookAtTicks(schedule: NonNullable<TemporalFacts['schedule']>): Promise<void> {
     const lost = schedule.ticksSkipped + schedule.ticksMissed;
-    const before = ticks;
-    const isFirstLook = before === null || lost < before.lost;
-    if (isFirstLook || lost > before.lost) ticks = { lost, started: schedule.runsStarted };
-    if (isFirstLook) return;
-    if (lost > before.lost) {
+    const before = await readScheduleTicks(db);
+    const isNew = before === null || lost < before.lost || schedule.runsStarted < before.started;
+    if (!isNew && lost === before.lost) {
+      if (schedule.runsStarted > before.started) await over(SCHEDULE_SKIPS);
+      return;
+    }
+    if (!isNew) {
       await begin({
         class: SCHEDULE_SKIPS,
         title: 'Scheduled runs are left out',
@@ -68,7 +68,9 @@ export function createTemporalWatch(db: Db): TemporalWatch {
           `away (${schedule.ticksSkipped} and ${schedule.ticksMissed} since the Schedule was made).`,
         action: 'allegro-stock-sync status',
       });
-    } else if (schedule.runsStarted > before.started) await over(SCHEDULE_SKIPS);
+    }
+    // Only now: what was not told is lost anew at the next look.
+    await storeScheduleTicks(db, { lost, started: schedule.runsStarted });
   }
 
   /** Told at the second look in a row: a worker that has just started is not listed yet. */
@@ -89,7 +91,10 @@ export function createTemporalWatch(db: Db): TemporalWatch {
   return {
     async look({ schedule, unpolledQueues }) {
       await lookAtPollers(unpolledQueues);
-      if (schedule === null) return over(SCHEDULE_PAUSED);
+      if (schedule === null) {
+        await over(SCHEDULE_PAUSED);
+        return over(SCHEDULE_SKIPS);
+      }
       await lookAtPause(schedule);
       await lookAtTicks(schedule);
     },

@@ -7,7 +7,7 @@ import { remindOfOpenProblems } from './notifications/remind.js';
 import { tellOver, tellProblem } from './notifications/tell.js';
 import { readAccountFreshness } from './storage/account-freshness.js';
 import type { Db } from './storage/database.js';
-import { countOpenIncidents, resolveIncidents } from './storage/incidents.js';
+import { countOpenIncidents, isIncidentOpen, resolveIncidents } from './storage/incidents.js';
 import { readLogins, readToldOfAccounts } from './storage/logins.js';
 import { readOutboxState } from './storage/outbox.js';
 import { readStopSwitch } from './storage/stop-switch.js';
@@ -33,12 +33,10 @@ const EXPIRES = 'LoginExpires';
  */
 export function startUpkeep(services: UpkeepServices): { stop(): Promise<void> } {
   let isStopping = false;
-  // A check is no repetition of the problem: each process says it once per silence.
-  const silent = new Set<string>();
   const temporal = createTemporalWatch(services.db);
   let round = Promise.resolve();
   const timer = setInterval(() => {
-    round = round.then(() => (isStopping ? undefined : keepUp(services, { silent, temporal })));
+    round = round.then(() => (isStopping ? undefined : keepUp(services, temporal)));
   }, EVERY_MS);
   return {
     async stop() {
@@ -49,14 +47,11 @@ export function startUpkeep(services: UpkeepServices): { stop(): Promise<void> }
   };
 }
 
-async function keepUp(
-  services: UpkeepServices,
-  { silent, temporal }: { silent: Set<string>; temporal: TemporalWatch },
-): Promise<void> {
+async function keepUp(services: UpkeepServices, temporal: TemporalWatch): Promise<void> {
   const { db, metrics, logger } = services;
   try {
     await lookAtTemporal(services, temporal);
-    await tellSilence(services, silent);
+    const silentCount = await tellSilence(services);
     await reportLoginPauses(db);
     await tellDyingLogins(db);
     await remindOfOpenProblems(db);
@@ -71,7 +66,7 @@ async function keepUp(
       'open_incidents',
       Object.values(incidents).reduce((sum, count) => sum + count, 0),
     );
-    metrics.setGauge('stale_accounts', silent.size);
+    metrics.setGauge('stale_accounts', silentCount);
     metrics.setGauge('is_stopped', stop.isStopped ? 1 : 0);
   } catch (error) {
     logger.warn({ err: error, event: 'allegro_sync_upkeep_failed' }, 'upkeep could not be done; it is tried again');
@@ -120,22 +115,22 @@ async function lookAtTemporal({ readTemporal, logger }: UpkeepServices, watch: T
 /**
  * Tells of live accounts without a complete run within two intervals, and of those that have one again. Of an account
  * that is not expected to run any more nothing is told: its silence is no problem, but not over either.
+ * @returns how many are silent
  */
-export async function tellSilence(
-  { db, scheduleSeconds }: Pick<UpkeepServices, 'db' | 'scheduleSeconds'>,
-  silent: Set<string>,
-): Promise<void> {
+export async function tellSilence({
+  db,
+  scheduleSeconds,
+}: Pick<UpkeepServices, 'db' | 'scheduleSeconds'>): Promise<number> {
   const accounts = await readAccountFreshness(db);
   const names = new Map(accounts.map(({ accountId, name }) => [accountId, name]));
   const health = judgeSyncHealth(accounts, { now: new Date(), intervalSeconds: scheduleSeconds });
   for (const { accountId, state, lastCompleteAt } of health) {
     const account = { accountId, accountName: names.get(accountId) ?? accountId };
     const filter = { classes: [SILENCE], offerIds: null };
-    if (state !== 'stale') {
-      if (state === 'fresh') await db.transaction().execute((trx) => tellOver(trx, { account, filter }));
-      else await resolveIncidents(db, { accountId, ...filter });
-      silent.delete(accountId);
-    } else if (!silent.has(accountId)) {
+    if (state === 'fresh') await db.transaction().execute((trx) => tellOver(trx, { account, filter }));
+    else if (state !== 'stale') await resolveIncidents(db, { accountId, ...filter });
+    // A look is no repetition of the problem.
+    else if (!(await isIncidentOpen(db, SILENCE, accountId))) {
       await db.transaction().execute((trx) =>
         tellProblem(trx, {
           account,
@@ -145,8 +140,7 @@ export async function tellSilence(
           action: 'allegro-stock-sync status',
         }),
       );
-      silent.add(accountId);
     }
   }
-  for (const accountId of silent) if (!names.has(accountId)) silent.delete(accountId);
+  return health.filter(({ state }) => state === 'stale').length;
 }

@@ -27,6 +27,8 @@ export function createLoadAccounts({ db }: ActivityServices) {
 }
 
 export interface RecordTickInput {
+  /** Names the tick, however often this is called for it. */
+  readonly tick: string;
   /** Accounts that were still at work when the tick came. */
   readonly busy: readonly AccountId[];
   readonly idle: readonly AccountId[];
@@ -37,27 +39,27 @@ const BUSY_TICKS_TOLD = 2;
 
 /** Counts the ticks at which an account was still at work; the second in a row is an incident. */
 export function createRecordTick({ db }: ActivityServices) {
-  return async function recordTick({ busy, idle }: RecordTickInput): Promise<void> {
-    await resetBusyTicks(db, idle);
-    for (const account of await countBusyTicks(db, busy)) {
-      if (account.busyTicks >= BUSY_TICKS_TOLD) await tellStillRunning(db, account);
-    }
+  return async function recordTick({ tick, busy, idle }: RecordTickInput): Promise<void> {
+    await db.transaction().execute(async (trx) => {
+      await resetBusyTicks(trx, idle);
+      for (const account of await countBusyTicks(trx, busy, tick)) {
+        if (account.busyTicks >= BUSY_TICKS_TOLD) await tellStillRunning(trx, account);
+      }
+    });
   };
 }
 
 async function tellStillRunning(
-  db: Db,
+  trx: Db,
   { accountId, name, busyTicks }: { accountId: AccountId; name: string; busyTicks: number },
 ): Promise<void> {
-  await db.transaction().execute((trx) =>
-    tellProblem(trx, {
-      account: { accountId, accountName: name },
-      class: 'StillRunning',
-      title: 'The account is still at work at two scheduled runs in a row',
-      details: `A run of this account takes longer than the interval between runs (${busyTicks} runs in a row).`,
-      action: 'Look at the run in the Temporal Web UI: what it waits for is in its summary.',
-    }),
-  );
+  await tellProblem(trx, {
+    account: { accountId, accountName: name },
+    class: 'StillRunning',
+    title: 'The account is still at work at two scheduled runs in a row',
+    details: `A run of this account takes longer than the interval between runs (${busyTicks} runs in a row).`,
+    action: 'Look at the run in the Temporal Web UI: what it waits for is in its summary.',
+  });
 }
 
 /** Sends every message that is due. Messages that cannot be sent wait in PostgreSQL. */

@@ -13,6 +13,7 @@ import {
   type Command,
   type OpenCommand,
 } from '../storage/commands.js';
+import { readDatabaseTime } from '../storage/offers.js';
 import { readReport, tellForeignCommand } from './command-calls.js';
 import { withHeartbeat } from './heartbeat.js';
 import { toPermitWait, type PermitWait } from './permit-wait.js';
@@ -38,11 +39,12 @@ export interface CheckCommandsResult {
 }
 
 /**
- * A command whose sending had no answer and that the marketplace does not know this long afterwards has not arrived:
- * our connection was closed after 20 s at most, and no gateway passes a request on much later than that.
+ * A command whose sending had no answer and that the marketplace does not know this long afterwards has not arrived: we
+ * close the connection after 30 s, and Linux goes on sending what a closed one holds for about 100 s
+ * (`net.ipv4.tcp_orphan_retries`, default 8). The rest is room.
  */
-const ARRIVES_WITHIN_MS = 2 * 60_000;
-/** One that was accepted is asked for longer: its report may come into being late. */
+const ARRIVES_WITHIN_MS = 5 * 60_000;
+/** One that did arrive is asked for longer: its report may come into being late. */
 const KNOWN_WITHIN_MS = 10 * 60_000;
 /** Reports asked for at a time, and for how long before the answers so far are reported: well within the time-out. */
 const REPORTS_AT_ONCE = 5;
@@ -114,8 +116,8 @@ async function checkCommand(
     await settleCommand(services, scope, command, { tasks: report.tasks, isOwn: input.of === 'this_run' });
     return true;
   }
-  if (!report.isKnown && hasNotArrived(command)) {
-    await setCommandState(db, command.commandId, 'superseded');
+  if (!report.isKnown && hasNotArrived(command, await readDatabaseTime(db))) {
+    await setCommandState(db, command.commandId, { from: ['sent', 'accepted'], to: 'superseded' });
     await leaveToNextRun(db, command);
     return true;
   }
@@ -141,14 +143,15 @@ async function readReportIfLegible(
   }
 }
 
-function hasNotArrived({ sentAt, state }: Command): boolean {
+function hasNotArrived({ sentAt, state }: Command, now: Date): boolean {
   const patienceMs = state === 'accepted' ? KNOWN_WITHIN_MS : ARRIVES_WITHIN_MS;
-  return sentAt !== null && Date.now() - sentAt.getTime() > patienceMs;
+  return sentAt !== null && now.getTime() - sentAt.getTime() > patienceMs;
 }
 
 async function leaveToNextRun(db: Db, command: Command): Promise<void> {
-  const offerIds = command.offers.map(({ offerId }) => offerId);
-  await closeUnsent(db, command, offerIds, { state: 'unknown', reason: 'command_pending' });
+  // What has gone another way since is not waited for any more.
+  const changes = await readCommandChanges(db, command, command.commandId);
+  await closeUnsent(db, command, changes, { state: 'unknown', reason: 'command_pending' });
 }
 
 interface Reported {
@@ -192,9 +195,9 @@ async function settleCommand(
       failed.push({ change, task, attempt });
       await recordFailedAttempt(trx, command, attempt);
     }
-    const unreported = changes.filter((change) => stateOf(change) === 'new').map(({ offerId }) => offerId);
+    const unreported = changes.filter((change) => stateOf(change) === 'new');
     await closeUnsent(trx, command, unreported, { state: 'unknown', reason: 'not_in_report' });
-    await setCommandState(trx, command.commandId, 'complete');
+    await setCommandState(trx, command.commandId, { from: ['sent', 'accepted'], to: 'complete' });
   });
   for (const one of failed) logFailedTask(services, command, one);
 }

@@ -2,6 +2,7 @@ import {
   decide,
   differenceOf,
   isLeftToOthers,
+  isRelabelled,
   unbookedSaleSince,
   type Decision,
   type OfferFacts,
@@ -69,7 +70,7 @@ export function isUnreadable(error: unknown): boolean {
   return UNREADABLE.includes(error.type) || isServerError(error) || isUnanswered(error);
 }
 
-type Judgement = Decision | { readonly kind: 'pending'; readonly reason: `unreadable: ${string}` };
+type Judgement = Decision | { readonly kind: 'unread'; readonly reason: `unreadable: ${string}` };
 
 /** What is stored of an offer that was judged. */
 export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): ScannedOffer {
@@ -80,7 +81,7 @@ export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date):
   const base = {
     offer,
     seenAt,
-    known: { available: offer.available, at: knownAt },
+    known: { available: offer.available, at: knownAt, sku: trustedSku(facts) },
     isCertain: true,
     endedBy: null,
     unbookedSince,
@@ -95,8 +96,15 @@ export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date):
       return { ...base, bucket: 'skipped', reason: decision.reason, change: notMade(facts, decision.reason) };
     case 'in_sync':
       return { ...base, bucket: 'in_sync' };
-    case 'pending':
+    case 'unread':
       return { ...base, bucket: 'pending', reason: decision.reason };
+    case 'pending':
+      return {
+        ...base,
+        bucket: 'pending',
+        reason: decision.reason,
+        change: { kind: decision.change, state: 'superseded', reason: decision.reason, target: decision.target },
+      };
     case 'held':
       return {
         ...base,
@@ -117,6 +125,11 @@ export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date):
     case 'look':
       throw new Error(`offer ${facts.offer.offerId}: still doubtful after it was read`);
   }
+}
+
+/** A row may be another offer's: its SKU is trusted once the offer itself shows it. */
+function trustedSku(facts: OfferFacts): Sku | null {
+  return facts.memory !== null && !facts.isRead && isRelabelled(facts) ? facts.memory.sku : facts.offer.sku;
 }
 
 /** Why an offer of ours that may differ is left alone: by a person, by a setting, or for a while. */
@@ -142,5 +155,5 @@ function notMade(facts: OfferFacts, reason: SkipReason): ScannedOffer['change'] 
 }
 
 export function countDiffering(scanned: readonly ScannedOffer[]): number {
-  return scanned.filter((row) => row.change !== null && row.bucket !== 'skipped').length;
+  return scanned.filter((row) => row.change !== null && row.bucket === 'change').length;
 }

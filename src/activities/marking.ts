@@ -1,4 +1,5 @@
 import { SyncError } from '../domain/errors.js';
+import type { RunId } from '../domain/ids.js';
 import type { Mark, Marking } from '../storage/changes.js';
 import type { RunScope } from './run-scope.js';
 
@@ -15,6 +16,15 @@ export function sendByFromNow(): number {
   return performance.now() + SEND_WITHIN_MS;
 }
 
+function superseded(runId: RunId): SyncError {
+  return new SyncError('Superseded', `run ${runId}: a newer run owns the account`);
+}
+
+/** @throws SyncError Superseded */
+export function requireOwner({ run }: RunScope, isOwner: boolean): void {
+  if (!isOwner) throw superseded(run.runId);
+}
+
 /**
  * @throws SyncError Superseded when another run owns the account; DependencyUnavailable when another worker is at the
  * same change: the rows tell what is left to do
@@ -24,7 +34,7 @@ export function requireMark({ run }: RunScope, marking: Marking): Mark {
     case 'marked':
       return marking.mark;
     case 'superseded':
-      throw new SyncError('Superseded', `run ${run.runId}: a newer run owns the account`);
+      throw superseded(run.runId);
     case 'taken':
       throw new SyncError('DependencyUnavailable', 'another worker is at the same change');
   }

@@ -8,6 +8,7 @@ import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOf
 import { recordScanEnd } from '../storage/runs.js';
 import type { ScanCursor } from '../workflows/api.js';
 import { countDiffering, factsOf, isUnreadable, OUTAGE_AFTER, toScanned, withContests } from './judge-offer.js';
+import { requireOwner } from './marking.js';
 import type { RunScope } from './run-scope.js';
 import type { ScanOffersResult } from './scan-offers.js';
 import type { ActivityServices } from './services.js';
@@ -75,7 +76,7 @@ async function lookAll(
   const isOutage = there.length + gone.length === 0 && unread.length >= OUTAGE_AFTER;
   const left = isOutage ? [] : unread.filter(({ error }) => isUnreadable(error));
   const scanned = await judgeAll(services, scope, there, askedAt);
-  await recordScan(db, scope.run, scanned);
+  requireOwner(scope, await recordScan(db, scope.run, scanned));
   const counted = new Set(scanned.map(({ offer }) => offer.offerId));
   const others = there.filter(({ known }) => !counted.has(known.offerId));
   await markLooked(db, scope.run, {
@@ -124,5 +125,5 @@ async function judgeAll(
 function asListed(known: MissingOffer, details: OfferDetails): ListedOffer {
   const { offerId, sku, format, status, available, endedAt } = details;
   const { name, sold, isFulfillment } = known;
-  return { offerId, sku, format, status, available, endedAt, name, sold, isFulfillment };
+  return { offerId, sku, format, status, available, endedAt, name, sold, isFulfillment, listedAs: null };
 }

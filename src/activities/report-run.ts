@@ -37,6 +37,8 @@ const STALE = 'StaleStock';
 const SILENCE = 'NoCompleteRun';
 const END_THE_CONTEST =
   'Find the other program that writes to this offer and stop one of the two. Then: allegro-stock-sync incidents resolve N';
+/** Over as soon as any run has worked with the marketplace; the rest only by one that has seen every offer. */
+const OVER_WITH_ANY_RUN = ['TokenRevoked', 'AccountRefused', 'MarketplaceUnavailable', 'LoginExpires'];
 /** Problems of the application or the installation, whichever account met them. */
 const OF_THE_SYSTEM = ['ApplicationRefused', 'DependencyUnavailable'];
 
@@ -54,14 +56,16 @@ export async function reportRun(db: Db, reported: ReportedRun): Promise<void> {
     const isStale = await reportStale(trx, reported, run);
     const isHeld = await reportHeld(trx, reported, run);
     if (result.failure !== null) return;
-    const isOfAll = sawAll(reported, run);
     const stillOpen = [
-      ...(isOfAll && result.mode === 'live' ? [] : [SILENCE]),
+      ...(result.mode === 'live' ? [] : [SILENCE]),
       ...(isHeld ? [HELD] : []),
       ...(isVanished ? [VANISHED] : []),
       ...(isStale ? [STALE] : []),
     ];
-    await reportRecovered(trx, reported.account, run, stillOpen);
+    const isOfAll = sawAll(reported, run);
+    await reportRecovered(trx, reported.account, run, (name) =>
+      isOfAll ? !stillOpen.includes(name) : OVER_WITH_ANY_RUN.includes(name),
+    );
   });
 }
 
@@ -139,11 +143,11 @@ function toFailure(change: FailedChange) {
   };
 }
 
-/** true: the guards hold something back, or this run has not seen enough to tell. */
+/** true: the guards hold something back. */
 async function reportHeld(trx: Db, reported: ReportedRun, run: OpenRun): Promise<boolean> {
   const { account, result } = reported;
   const heldCount = result.held.guard ?? 0;
-  if (heldCount === 0) return !sawAll(reported, run);
+  if (heldCount === 0) return false;
   const guard = await readGuard(trx, run.runId);
   const reasons = guard?.reasons ?? [];
   const told = await readHeldReasons(trx, account.accountId);
@@ -161,12 +165,12 @@ async function reportHeld(trx: Db, reported: ReportedRun, run: OpenRun): Promise
   return true;
 }
 
-/** true: stock rows are missing that were there before, or this run has not seen enough to tell. */
+/** true: stock rows are missing that were there before. */
 async function reportVanished(trx: Db, reported: ReportedRun, run: OpenRun): Promise<boolean> {
   const { account, result } = reported;
   const vanished =
     (result.skipped.unknown_sku ?? 0) === 0 ? { count: 0, skus: [] } : await countVanishedStock(trx, run);
-  if (vanished.count === 0) return !sawAll(reported, run);
+  if (vanished.count === 0) return false;
   await tellProblem(trx, {
     account,
     class: VANISHED,
@@ -180,11 +184,11 @@ async function reportVanished(trx: Db, reported: ReportedRun, run: OpenRun): Pro
   return true;
 }
 
-/** true: raises wait for stock that is too old (`STOCK_MAX_AGE`), or this run has not seen enough to tell. */
+/** true: raises wait for stock that is too old (`STOCK_MAX_AGE`). */
 async function reportStale(trx: Db, reported: ReportedRun, run: OpenRun): Promise<boolean> {
   const { account, result } = reported;
   const count = result.held.stale_stock ?? 0;
-  if (count === 0) return !sawAll(reported, run);
+  if (count === 0) return false;
   const oldest = await readStaleStock(trx, run);
   const first = oldest.map(({ sku, updatedAt }) => `${sku} (${updatedAt.toISOString()})`).join(', ');
   await tellProblem(trx, {
@@ -194,7 +198,9 @@ async function reportStale(trx: Db, reported: ReportedRun, run: OpenRun): Promis
     details:
       `${count} raises and returns are held, since their stock has not changed for longer than STOCK_MAX_AGE; ` +
       `lowerings and endings went on. Oldest: ${first}`,
-    action: 'Look whether the warehouse system still writes. If these numbers are right, STOCK_MAX_AGE is too short.',
+    action:
+      'Look whether the warehouse system still writes; a number that it writes again unchanged does not count. ' +
+      'If these numbers are right, STOCK_MAX_AGE is too short.',
     runId: run.runId,
   });
   return true;
@@ -204,10 +210,9 @@ async function reportRecovered(
   trx: Db,
   account: AccountName,
   run: OpenRun,
-  stillOpen: readonly string[],
+  isOver: (problemClass: string) => boolean,
 ): Promise<void> {
-  const open = await readOpenAccountClasses(trx, run);
-  const classes = open.filter((name) => !stillOpen.includes(name));
+  const classes = (await readOpenAccountClasses(trx, run)).filter(isOver);
   if (classes.length > 0) await tellOver(trx, { account, filter: { classes, offerIds: null } });
   const offerIds = await readRecoveredOffers(trx, run);
   if (offerIds.length > 0) await tellOver(trx, { account, filter: { offerIds } });

@@ -11,6 +11,7 @@ import { withHeartbeat } from './heartbeat.js';
 import { countDiffering, factsOf, isUnreadable, OUTAGE_AFTER, toScanned, withContests } from './judge-offer.js';
 import { cursorToMissing, lookForMissing } from './missing-offers.js';
 import { toPermitWait, type PermitWait } from './permit-wait.js';
+import { requireOwner } from './marking.js';
 import { inRun, type RunScope } from './run-scope.js';
 import type { ActivityServices } from './services.js';
 
@@ -152,7 +153,7 @@ async function scanPage(scan: Scan, read: () => Promise<OfferPage>): Promise<Pag
 }
 
 async function store({ services, scope, done }: Scan, scanned: readonly ScannedOffer[]): Promise<void> {
-  await recordScan(services.db, scope.run, scanned);
+  requireOwner(scope, await recordScan(services.db, scope.run, scanned));
   done.seen += scanned.length;
   done.differing += countDiffering(scanned);
 }
@@ -210,12 +211,12 @@ async function lookAtOffers(scan: Scan, chunk: readonly OfferFacts[]): Promise<v
 function leaveUnread(facts: OfferFacts, error: unknown, askedAt: Date): ScannedOffer {
   const { memory } = facts;
   const type = error instanceof SyncError ? error.type : 'unknown';
-  const scanned = toScanned(facts, { kind: 'pending', reason: `unreadable: ${type}` as const }, askedAt);
+  const scanned = toScanned(facts, { kind: 'unread', reason: `unreadable: ${type}` as const }, askedAt);
   if (memory === null) return { ...scanned, isCertain: false };
   return {
     ...scanned,
     isCertain: false,
-    known: { available: memory.knownAvailable, at: memory.knownAt },
+    known: { available: memory.knownAvailable, at: memory.knownAt, sku: memory.sku },
     unbookedSince: memory.unbookedSince,
     unbookedStockAt: memory.unbookedStockAt,
     ending: memory.ending,
@@ -246,6 +247,6 @@ async function lookAtOffer(
 
   function judge(read: OfferFacts, endedBy: EndedBy | null): ScannedOffer {
     const decision = decide({ ...read, isRead: true, endedBy });
-    return { ...toScanned(read, decision, askedAt), endedBy };
+    return { ...toScanned({ ...read, isRead: true }, decision, askedAt), endedBy };
   }
 }

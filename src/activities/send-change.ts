@@ -195,7 +195,7 @@ async function planAttempt(
   const mayBeSoldOut = hasRunOut && unbookedSaleSince(facts) !== null;
   if (stock !== null && (isSale || (decision.kind === 'skipped' && mayBeSoldOut))) {
     const { available } = offer;
-    await holdForUnbookedSale(db, scope.run, change.offerId, { available, stockAt: stock.updatedAt });
+    await holdForUnbookedSale(db, scope.run, change, { available, stockAt: stock.updatedAt });
     return null;
   }
   if (decision.kind === 'in_sync' && mayHaveArrived) {
@@ -252,6 +252,7 @@ function factsAgain(
       sold: change.sold,
       endedAt: offer.endedAt,
       isFulfillment: false,
+      listedAs: null,
     },
     stock,
     settings: account,
@@ -302,7 +303,7 @@ async function toPlan(
 ): Promise<AttemptPlan | null> {
   const { db } = services;
   const close = async (state: 'in_sync' | 'superseded' | 'held' | 'unknown', reason: string): Promise<null> => {
-    await closeUnsent(db, scope.run, [change.offerId], { state, reason });
+    await closeUnsent(db, scope.run, [change], { state, reason });
     return null;
   };
   if (decision.kind === 'skipped') return close('superseded', `skipped:${decision.reason}`);

@@ -1,11 +1,11 @@
 import type { BulkAnswer } from '../domain/bulk-modification.js';
 import { isStockTooOld, toldSaleAt } from '../domain/decision.js';
 import { FINAL_FOR_ONE_OFFER, SyncError } from '../domain/errors.js';
-import type { OfferId, RunId, Sku } from '../domain/ids.js';
+import type { RunId, Sku } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
 import { publishableQuantity } from '../domain/stock.js';
 import { recordFailedAttempt } from '../storage/attempts.js';
-import { closeUnsent, readCommandChanges, type Mark } from '../storage/changes.js';
+import { closeUnsent, readCommandChanges, type Mark, type OfferChange } from '../storage/changes.js';
 import {
   freezeCommand,
   postponeBulk,
@@ -14,7 +14,6 @@ import {
   setCommandState,
   thawCommand,
   type Command,
-  type CommandOffer,
   type MarkedOffer,
   type ReturnedChange,
 } from '../storage/commands.js';
@@ -40,6 +39,8 @@ export interface SubmitCommandResult {
 }
 
 const ALL_REROUTED: SubmitCommandResult = { isSent: false, hasRerouted: true };
+const ARRIVED = { from: ['sent'], to: 'accepted' } as const;
+const NOT_THERE = { from: ['planned', 'sent'], to: 'superseded' } as const;
 /** How long the marketplace is not asked again for commands that it has refused to know. */
 const BULK_PAUSE_HOURS = 6;
 
@@ -64,13 +65,13 @@ async function sendFirst(services: ActivityServices, scope: RunScope, command: C
   const { db } = services;
   const sendBy = sendByFromNow();
   const { fitting, changed, gone, held, doubtful } = await compareWithStock(services, scope, command);
-  for (const { offerId, reason } of doubtful) await closeUnsent(db, scope.run, [offerId], { state: 'held', reason });
+  for (const { reason, ...one } of doubtful) await closeUnsent(db, scope.run, [one], { state: 'held', reason });
   await closeUnsent(db, scope.run, gone, { state: 'superseded', reason: 'skipped:unknown_sku' });
   await closeUnsent(db, scope.run, held, { state: 'held', reason: 'guard' });
   await returnToPlan(db, scope.run.runId, changed);
   if (fitting.length === 0 || !(await canBeSent(services, scope, command))) {
     await returnToPlan(db, scope.run.runId, fitting.map(alone));
-    await setCommandState(db, command.commandId, 'superseded');
+    await setCommandState(db, command.commandId, { from: ['planned'], to: 'superseded' });
     return { isSent: false, hasRerouted: changed.length + fitting.length > 0 };
   }
   const frozen = { ...command, offers: fitting };
@@ -93,16 +94,16 @@ async function sendAgain(services: ActivityServices, scope: RunScope, command: C
   return ALL_REROUTED;
 }
 
-interface DoubtfulRaise extends CommandOffer {
+interface DoubtfulRaise extends MarkedOffer {
   readonly reason: 'unbooked_sale' | 'stale_stock';
 }
 
-function alone({ offerId, target }: CommandOffer): ReturnedChange {
-  return { offerId, target, route: 'patch' };
+function alone({ offerId, target, mark }: MarkedOffer): ReturnedChange {
+  return { offerId, target, mark, route: 'patch' };
 }
 
-function byCommand({ offerId, target }: CommandOffer): ReturnedChange {
-  return { offerId, target, route: 'command' };
+function byCommand({ offerId, target, mark }: MarkedOffer): ReturnedChange {
+  return { offerId, target, mark, route: 'command' };
 }
 
 /** Commands with a value for each offer may have been switched off, or found missing, since this one was planned. */
@@ -119,9 +120,9 @@ async function compareWithStock(
   /** In the order of their ids, as they were frozen. */
   fitting: MarkedOffer[];
   changed: ReturnedChange[];
-  gone: OfferId[];
+  gone: OfferChange[];
   /** More of them would be raised, or higher, than the guards allow. */
-  held: OfferId[];
+  held: OfferChange[];
   /** Raises of what was bought meanwhile, or whose stock has become too old. */
   doubtful: DoubtfulRaise[];
 }> {
@@ -132,27 +133,27 @@ async function compareWithStock(
   const carried = new Map(command.offers.map((offer) => [offer.offerId, offer.target]));
   const fitting: MarkedOffer[] = [];
   const changed: ReturnedChange[] = [];
-  const gone: OfferId[] = [];
-  const held: OfferId[] = [];
+  const gone: OfferChange[] = [];
+  const held: OfferChange[] = [];
   const doubtful: DoubtfulRaise[] = [];
   const now = await readDatabaseTime(services.db);
   const patienceMs = services.sync.unbookedSalePatienceSeconds * 1000;
   const maxAgeMs = stockMaxAgeMs(services.sync);
   for (const change of changes) {
-    const { offerId, sku, sold, kind } = change;
+    const { offerId, sku, sold, kind, mark } = change;
     const level = stock.get(sku);
     const target = level === undefined ? null : publishableQuantity(level, scope.account, sold);
     const value = carried.get(offerId);
-    if (level === undefined || target === null) gone.push(offerId);
+    if (level === undefined || target === null) gone.push(change);
     else if (kind === 'raise' && toldSaleAt(level, now, patienceMs) !== null)
-      doubtful.push({ offerId, target, reason: 'unbooked_sale' });
+      doubtful.push({ offerId, target, mark, reason: 'unbooked_sale' });
     else if (kind === 'raise' && isStockTooOld(level, { now, stockMaxAgeMs: maxAgeMs }))
-      doubtful.push({ offerId, target, reason: 'stale_stock' });
+      doubtful.push({ offerId, target, mark, reason: 'stale_stock' });
     else if (value !== undefined && (target === value || isKeptAtOne(scope, value, target)))
-      fitting.push({ offerId, target: value, mark: change.mark });
+      fitting.push({ offerId, target: value, mark });
     else if (target > change.valueBefore && !(await mayBecome(services, scope, change, { kind: 'raise', target })))
-      held.push(offerId);
-    else changed.push({ offerId, target, route: 'patch' });
+      held.push(change);
+    else changed.push({ offerId, target, mark, route: 'patch' });
   }
   return { fitting, changed, gone, held, doubtful };
 }
@@ -181,17 +182,19 @@ async function send(
   const answer = await submit(services, scope, command, sending);
   switch (answer.kind) {
     case 'accepted':
-      await setCommandState(db, commandId, 'accepted');
+      await setCommandState(db, commandId, ARRIVED);
       return { isSent: true, hasRerouted };
-    case 'already_used':
-      return (await isReportForeign(services, scope, command))
-        ? refuseForeign(services, scope, command, 'its report names other offers')
-        : { isSent: true, hasRerouted };
+    case 'already_used': {
+      const whose = await whoseReport(services, scope, command);
+      if (whose === 'foreign') return refuseForeign(services, scope, command, 'its report names other offers');
+      if (whose === 'ours') await setCommandState(db, commandId, ARRIVED);
+      return { isSent: true, hasRerouted };
+    }
     case 'not_available':
       if (firstMark !== null) await thawCommand(db, scope.run, command, firstMark);
       await postponeBulk(db, scope.run.accountId, BULK_PAUSE_HOURS);
-      await returnToPlan(db, scope.run.runId, command.offers.map(alone));
-      await setCommandState(db, commandId, 'superseded', { errorClass: 'NotAvailable', message: answer.kind });
+      await returnToPlan(db, scope.run.runId, (await readCommandChanges(db, scope.run, commandId)).map(alone));
+      await setCommandState(db, commandId, NOT_THERE, { errorClass: 'NotAvailable', message: answer.kind });
       services.logger.warn(
         { event: 'allegro_sync_bulk_not_available', accountId: scope.run.accountId, runId: scope.run.runId },
         `the marketplace has no commands with a number for each offer; it is asked again in ${BULK_PAUSE_HOURS} h`,
@@ -245,10 +248,15 @@ async function callMarketplace(
 }
 
 /** "Already used" is ours only if the report names our offers; until it is there, the command stays open. */
-async function isReportForeign(services: ActivityServices, scope: RunScope, command: Command): Promise<boolean> {
+async function whoseReport(
+  services: ActivityServices,
+  scope: RunScope,
+  command: Command,
+): Promise<'ours' | 'foreign' | 'unknown'> {
   const report = await readReport(services, scope, command);
-  const known = new Set(report.tasks.map((task) => task.offerId));
-  return report.isComplete && command.offers.some(({ offerId }) => !known.has(offerId));
+  const named = new Set(report.tasks.map((task) => task.offerId));
+  if (command.offers.every(({ offerId }) => named.has(offerId))) return 'ours';
+  return report.isComplete ? 'foreign' : 'unknown';
 }
 
 async function refuseForeign(
@@ -270,7 +278,8 @@ async function sendBack(
   error: SyncError,
 ): Promise<SubmitCommandResult> {
   await services.db.transaction().execute(async (trx) => {
-    await setCommandState(trx, command.commandId, 'failed', { errorClass: error.type, message: error.message });
+    const failure = { errorClass: error.type, message: error.message };
+    await setCommandState(trx, command.commandId, { from: ['sent'], to: 'failed' }, failure);
     for (const change of await readCommandChanges(trx, scope.run, command.commandId)) {
       // An offer that a single write has refused already is not sent back and forth; an ending had no way after this.
       const isFinal = change.errorClass === 'OfferRejected' || command.kind === 'end';
@@ -305,7 +314,7 @@ export function createGiveUpCommand(services: ActivityServices) {
       await services.db.transaction().execute(async (trx) => {
         const command = await readCommand(trx, run.accountId, input.commandId);
         if (command === null || (command.state !== 'sent' && command.state !== 'planned')) return;
-        if (command.state === 'planned') await setCommandState(trx, command.commandId, 'superseded');
+        await setCommandState(trx, command.commandId, { from: ['planned'], to: 'superseded' });
         for (const { offerId } of await readCommandChanges(trx, run, command.commandId)) {
           await recordFailedAttempt(trx, run, {
             offerId,

@@ -199,7 +199,7 @@ export function createRejectOffer(services: ActivityServices) {
       const isAnswer = isSyncErrorType(errorClass) && RETRYABLE_FOR_ONE_OFFER.includes(errorClass);
       const hasAnotherWay = change?.kind === 'end' && change.target === 0 && change.route !== 'end_command';
       if (isAnswer && hasAnotherWay)
-        await returnToPlan(services.db, run.runId, [{ offerId, target: 0, route: 'end_command' }]);
+        await returnToPlan(services.db, run.runId, [{ offerId, target: 0, route: 'end_command', mark: change.mark }]);
       else await rejectChange(services.db, run, offerId, input);
     });
   };

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { SyncError, type ErrorFacts } from '../domain/errors.js';
 import { isOfferId, toOfferId, toSku } from '../domain/ids.js';
@@ -28,6 +29,21 @@ function soldAbroad(
   return Object.values(marketplaces ?? {}).reduce((sum, one) => sum + (one?.stock?.sold ?? 0), 0);
 }
 
+const anything = z.unknown().optional();
+
+/** What somebody may have edited, as one short text: the same for the same values, in whatever order, nulls or not. */
+function digestOf(shown: object): string {
+  const inOrder = (_key: string, value: unknown): unknown => {
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, entry]) => entry != null)
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    );
+  };
+  return createHash('sha256').update(JSON.stringify(shown, inOrder)).digest('base64url').slice(0, 22);
+}
+
 /**
  * A row of the listing. Drafts and what is not sold at a fixed price are never written to, and may lack what only the
  * others need: one unfinished draft must not hide a whole page.
@@ -36,12 +52,18 @@ const listingRow = z
   .object({
     id: offerId,
     name: z.string().nullish(),
-    sellingMode: z.object({ format: format.nullish() }).nullish(),
+    sellingMode: z.looseObject({ format: format.nullish() }).nullish(),
     stock: z.object({ available: pieces.nullish(), sold: pieces.nullish() }).nullish(),
     publication: z.object({ status, endedAt: timeOrNull }),
     external,
     isFulfillment: z.boolean().nullish(),
     additionalMarketplaces: z.record(z.string(), z.object({ stock: soldElsewhere }).nullish()).nullish(),
+    category: anything,
+    primaryImage: anything,
+    delivery: anything,
+    afterSalesServices: anything,
+    additionalServices: anything,
+    b2b: anything,
   })
   .transform((row, context) => {
     const isDraft = row.publication.status === 'INACTIVE';
@@ -63,6 +85,17 @@ const listingRow = z
       endedAt: row.publication.endedAt,
       // An offer in Allegro's own warehouse must not be taken for one of ours.
       isFulfillment: required(row.isFulfillment, false, ['isFulfillment']),
+      listedAs: digestOf({
+        name: row.name,
+        external: row.external,
+        sellingMode: row.sellingMode,
+        category: row.category,
+        primaryImage: row.primaryImage,
+        delivery: row.delivery,
+        afterSalesServices: row.afterSalesServices,
+        additionalServices: row.additionalServices,
+        b2b: row.b2b,
+      }),
     };
   });
 

@@ -35,12 +35,18 @@ export type Decision =
       readonly change: ChangeKind;
       readonly target: number;
     }
-  | { readonly kind: 'pending'; readonly reason: 'command_pending' }
+  | {
+      readonly kind: 'pending';
+      readonly reason: 'command_pending';
+      readonly change: ChangeKind;
+      readonly target: number;
+    }
   /** The listing is not enough: read the offer itself and decide again with `isRead`. */
   | { readonly kind: 'look' };
 
 /** What we remember of an offer from earlier runs. */
 export interface OfferMemory {
+  /** As the offer itself, or its first row in the listing, showed it. */
   readonly sku: Sku | null;
   /** The number it showed when we last saw it or wrote it, and since when. */
   readonly knownAvailable: number;
@@ -75,6 +81,8 @@ export interface Quarantine {
   readonly available: number;
   readonly status: OfferStatus;
   readonly target: number;
+  /** `ListedOffer.listedAs` of then. */
+  readonly listedAs: string | null;
 }
 
 /** Everything one decision rests on. */
@@ -128,17 +136,17 @@ export function decide(facts: OfferFacts): Decision {
     // The listing may be older than our write: such a thing is said of what the offer itself shows.
     return facts.isRead || facts.contest?.isOpen === true ? skipped('quarantined') : { kind: 'look' };
   }
+  // A row may be another offer's: its number is never written by the word of the listing alone.
+  if (!facts.isRead && isRelabelled(facts)) return { kind: 'look' };
   const addsPieces = wanted.change === 'raise' || wanted.change === 'reactivate';
   if (addsPieces && unbookedSaleSince(facts) !== null) return { kind: 'held', reason: 'unbooked_sale', ...wanted };
   if (addsPieces && isStockTooOld(stock, facts)) return { kind: 'held', reason: 'stale_stock', ...wanted };
-  // A row may be another offer's: its number is never written by the word of the listing alone.
-  if (!facts.isRead && isRelabelled(facts)) return { kind: 'look' };
   const hasPendingCommand = memory?.hasPendingCommand ?? false;
-  if (addsPieces && hasPendingCommand) return { kind: 'pending', reason: 'command_pending' };
+  if (addsPieces && hasPendingCommand) return { kind: 'pending', reason: 'command_pending', ...wanted };
   return { kind: 'change', ...wanted, overtakes: hasPendingCommand };
 }
 
-/** Whether the listing shows an offer under another SKU than before. */
+/** Whether the listing shows an offer under another SKU than the one that is trusted. */
 export function isRelabelled({ offer, memory }: Pick<OfferFacts, 'offer' | 'memory'>): boolean {
   return memory !== null && memory.sku !== offer.sku;
 }
@@ -171,7 +179,13 @@ function isZeroOfOthers({ offer, memory, now }: OfferFacts): boolean {
 
 function isQuarantined({ quarantine, offer, now }: OfferFacts, target: number): boolean {
   if (quarantine === null || now >= quarantine.retryAt) return false;
-  return quarantine.available === offer.available && quarantine.status === offer.status && quarantine.target === target;
+  const isEdited = quarantine.listedAs !== null && offer.listedAs !== null && quarantine.listedAs !== offer.listedAs;
+  return (
+    !isEdited &&
+    quarantine.available === offer.available &&
+    quarantine.status === offer.status &&
+    quarantine.target === target
+  );
 }
 
 /** Whether our writes stop because somebody else sets our values back. */

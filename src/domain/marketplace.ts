@@ -98,6 +98,11 @@ export interface ListedOffer {
   /** ISO time; null while it runs. */
   readonly endedAt: string | null;
   readonly isFulfillment: boolean;
+  /**
+   * Digest of what else the listing shows of it (price, delivery, conditions): another one when somebody has edited it.
+   * null: it was not read from the listing.
+   */
+  readonly listedAs: string | null;
 }
 
 export interface OfferPage {

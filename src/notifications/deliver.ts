@@ -68,7 +68,8 @@ async function sendClaimed(
     }
     counts.failed++;
     const retryAt = new Date(now().getTime() + (failure.retryInMs ?? backoffMs(message.attempts)));
-    await markFailed(services.db, message.id, { error: failure.message, retryAt });
+    const isBlock = failure.retryInMs !== null;
+    await markFailed(services.db, message.id, { error: failure.message, retryAt, isBlock });
     const { destination } = services.notifier;
     const fields = { event: 'allegro_sync_alert_waiting', destination, attempts: message.attempts, retryAt };
     services.logger.warn(fields, failure.message);

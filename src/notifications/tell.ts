@@ -2,6 +2,7 @@ import type { Db } from '../storage/database.js';
 import {
   openIncident,
   openIncidents,
+  readOffersAtRisk,
   resolveIncidents,
   type Incident,
   type IncidentFilter,
@@ -72,11 +73,12 @@ export interface FailedOffers {
 const MOST_CARRIED = 10;
 
 /**
- * One incident per failed offer and class, one message per run for those that are new; offers that would be oversold
- * come first.
- * @returns how many are new
+ * One incident per failed offer and class, one message per run for those that are new or have come to be at risk of an
+ * oversell; these come first.
+ * @returns how many are told
  */
 export async function tellOfferFailures(trx: Db, { account, runId, failures }: FailedOffers): Promise<number> {
+  const wereAtRisk = await readOffersAtRisk(trx, account.accountId);
   const opened = await openIncidents(
     trx,
     failures.map((failure) => ({
@@ -90,7 +92,7 @@ export async function tellOfferFailures(trx: Db, { account, runId, failures }: F
   );
   const newOnes = new Set(opened.filter((incident) => incident.isNew).map(({ offerId }) => offerId));
   const told = failures
-    .filter((failure) => newOnes.has(failure.offerId))
+    .filter(({ offerId, piecesAtRisk = 0 }) => newOnes.has(offerId) || (piecesAtRisk > 0 && !wereAtRisk.has(offerId)))
     .sort((a, b) => (b.piecesAtRisk ?? 0) - (a.piecesAtRisk ?? 0));
   if (told.length === 0) return 0;
   const message: AlertMessage = {

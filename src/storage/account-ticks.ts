@@ -31,15 +31,19 @@ export async function listAccountNames(db: Db, accountIds: readonly AccountId[])
   return rows.map(({ id, ...rest }) => ({ accountId: toAccountId(id), ...rest }));
 }
 
-/** Counts a tick at which these accounts were still at work. */
+/** Counts a tick at which these accounts were still at work, once: those of which it was counted already come back as they are. */
 export async function countBusyTicks(
   db: Db,
   accountIds: readonly AccountId[],
+  tick: string,
 ): Promise<{ accountId: AccountId; name: string; busyTicks: number }[]> {
   if (accountIds.length === 0) return [];
   const rows = await db
     .updateTable('accounts')
-    .set({ busyTicks: sql<number>`busy_ticks + 1` })
+    .set({
+      busyTicks: sql<number>`busy_ticks + case when busy_tick = ${tick} then 0 else 1 end`,
+      busyTick: tick,
+    })
     .where('id', 'in', accountIds)
     .returning(['id', 'name', 'busyTicks'])
     .execute();

@@ -55,13 +55,14 @@ export async function recordFailedAttempt(db: Db, run: Run, attempt: FailedAttem
     if (numUpdatedRows === 0n || !attempt.isQuarantined || attempt.next !== 'rejected') return;
     await sql`
       insert into quarantined_offers as q
-        (account_id, offer_id, error_class, error_code, message, available, status, target, retry_at)
+        (account_id, offer_id, error_class, error_code, message, available, status, target, retry_at, listed_as)
       select c.account_id, c.offer_id, ${attempt.errorClass}, ${code}, ${message}, c.value_before,
-        c.status_before, c.target, clock_timestamp() + make_interval(hours => ${QUARANTINE_HOURS[0]})
+        c.status_before, c.target, clock_timestamp() + make_interval(hours => ${QUARANTINE_HOURS[0]}),
+        (select o.listed_as from offers o where o.account_id = c.account_id and o.offer_id = c.offer_id)
       from offer_changes c where c.run_id = ${run.runId} and c.offer_id = ${attempt.offerId}
       on conflict (account_id, offer_id) do update set error_class = excluded.error_class,
         error_code = excluded.error_code, message = excluded.message, available = excluded.available,
-        status = excluded.status, target = excluded.target, rejections = q.rejections + 1,
+        status = excluded.status, target = excluded.target, listed_as = excluded.listed_as, rejections = q.rejections + 1,
         retry_at = clock_timestamp() + make_interval(hours =>
           (${QUARANTINE_HOURS}::integer[])[least(q.rejections + 1, ${QUARANTINE_HOURS.length})])`.execute(trx);
   });

@@ -258,12 +258,17 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
         before_write_status = case when s.kind in ('end', 'reactivate') then s.status_before end,
         written_at = s.sent_at, unbooked_since = null, unbooked_stock_at = null,
         -- What runs again was ended by somebody else when it is ended next.
-        ended_by_us_at = case when s.is_ended_by_status then s.sent_at
-          when s.kind = 'reactivate' then null else o.ended_by_us_at end,
+        ended_by_us_at = case when s.kind = 'reactivate' then null else o.ended_by_us_at end,
         ending_explained = case when s.kind = 'end' then o.ending_explained end
       from settled s where o.account_id = ${run.accountId} and o.offer_id = s.offer_id
         -- A command of an earlier run may settle after the offer was seen or written again.
         and o.known_at <= s.sent_at`.execute(trx);
+    // However late it became known, unless something was written since.
+    await sql`
+      update offers o set ended_by_us_at = c.sent_at from offer_changes c
+      where c.run_id = ${run.runId} and o.account_id = ${run.accountId} and o.offer_id = c.offer_id
+        and c.offer_id = any(${confirmations.filter((row) => row.isEndedByStatus).map((row) => row.offerId)}::text[])
+        and c.state in ('confirmed', 'unknown') and coalesce(o.written_at, c.sent_at) <= c.sent_at`.execute(trx);
     await trx
       .deleteFrom('quarantinedOffers')
       .where('accountId', '=', run.accountId)
@@ -272,26 +277,27 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
   });
 }
 
-/** Ends changes without a write: what became unnecessary, or is not ours to touch any more. */
+/**
+ * Ends changes without a write: what became unnecessary, or is not ours to touch any more. Only as they were read: a
+ * worker that was stopped must not end what another one has sent meanwhile.
+ * @returns how many were ended
+ */
 export async function closeUnsent(
   db: Db,
   run: Run,
-  offerIds: readonly OfferId[],
+  changes: readonly Pick<OfferChange, 'offerId' | 'mark'>[],
   end: { readonly state: 'in_sync' | 'superseded' | 'held' | 'unknown'; readonly reason: string },
-): Promise<void> {
-  if (offerIds.length === 0) return;
-  await db
-    .updateTable('offerChanges')
-    .set({
-      state: end.state,
-      // That an earlier number may land after it is true until a later run has read it.
-      reason: sql<string>`case when ${end.state} = 'unknown' and reason = 'overtakes' then reason else ${end.reason} end`,
-      settledAt: sql<Date>`clock_timestamp()`,
-    })
-    .where('runId', '=', run.runId)
-    .where('offerId', 'in', offerIds)
-    .where('state', 'in', ['planned', 'sending'])
-    .execute();
+): Promise<number> {
+  if (changes.length === 0) return 0;
+  const { numAffectedRows } = await sql`
+    update offer_changes c set state = ${end.state}, settled_at = clock_timestamp(),
+      -- That an earlier number may land after it is true until a later run has read it.
+      reason = case when ${end.state} = 'unknown' and c.reason = 'overtakes' then c.reason else ${end.reason} end
+    from unnest(${changes.map(({ offerId }) => offerId)}::text[], ${changes.map(({ mark }) => mark)}::text[])
+      as r (offer_id, mark)
+    where c.run_id = ${run.runId} and c.offer_id = r.offer_id and c.state in ('planned', 'sending')
+      and c.sent_at is not distinct from r.mark::timestamptz`.execute(db);
+  return Number(numAffectedRows ?? 0n);
 }
 
 /**
@@ -301,11 +307,11 @@ export async function closeUnsent(
 export async function holdForUnbookedSale(
   db: Db,
   run: Run,
-  offerId: OfferId,
+  change: Pick<OfferChange, 'offerId' | 'mark'>,
   seen: { readonly available: number; readonly stockAt: Date },
 ): Promise<void> {
   await inTransaction(db, async (trx) => {
-    await closeUnsent(trx, run, [offerId], { state: 'held', reason: 'unbooked_sale' });
+    if ((await closeUnsent(trx, run, [change], { state: 'held', reason: 'unbooked_sale' })) === 0) return;
     await trx
       .updateTable('offers')
       .set({
@@ -315,7 +321,7 @@ export async function holdForUnbookedSale(
         unbookedStockAt: seen.stockAt,
       })
       .where('accountId', '=', run.accountId)
-      .where('offerId', '=', offerId)
+      .where('offerId', '=', change.offerId)
       .execute();
   });
 }

@@ -162,10 +162,11 @@ export async function thawCommand(
   });
 }
 
+/** `from`: what it must be in, so that a worker that was stopped does not undo what another one has learnt. */
 export async function setCommandState(
   db: Db,
   commandId: CommandId,
-  state: 'accepted' | 'complete' | 'failed' | 'superseded',
+  { from, to: state }: { from: readonly Command['state'][]; to: 'accepted' | 'complete' | 'failed' | 'superseded' },
   failure?: { errorClass: string; message: string },
 ): Promise<void> {
   await db
@@ -176,22 +177,27 @@ export async function setCommandState(
       ...(state === 'accepted' ? {} : { settledAt: sql<Date>`clock_timestamp()` }),
     })
     .where('id', '=', commandId)
+    .where('state', 'in', from)
     .execute();
 }
 
-export interface ReturnedChange extends CommandOffer {
+export interface ReturnedChange extends MarkedOffer {
   readonly route: 'patch' | 'command' | 'end_command';
 }
 
-/** Sends changes back to be planned anew: without a command, and with the number that the stock asks for now. */
+/**
+ * Sends changes back to be planned anew: without a command, and with the number that the stock asks for now. Only as they
+ * were read, like `closeUnsent`.
+ */
 export async function returnToPlan(db: Db, runId: RunId, changes: readonly ReturnedChange[]): Promise<void> {
   if (changes.length === 0) return;
   const column = <Value>(read: (change: ReturnedChange) => Value): Value[] => changes.map(read);
   await sql`
     update offer_changes c set state = 'planned', command_id = null, batch = null, target = r.target, route = r.route
     from unnest(${column(({ offerId }) => offerId)}::text[], ${column(({ target }) => target)}::integer[],
-      ${column(({ route }) => route)}::text[]) as r (offer_id, target, route)
-    where c.run_id = ${runId} and c.offer_id = r.offer_id and c.state in ('planned', 'sending')`.execute(db);
+      ${column(({ route }) => route)}::text[], ${column(({ mark }) => mark)}::text[]) as r (offer_id, target, route, mark)
+    where c.run_id = ${runId} and c.offer_id = r.offer_id and c.state in ('planned', 'sending')
+      and c.sent_at is not distinct from r.mark::timestamptz`.execute(db);
 }
 
 /** Remembers that the marketplace has no commands with a number for each offer, so that not each run asks again. */

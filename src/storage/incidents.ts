@@ -149,6 +149,27 @@ export async function countOpenIncidents(db: Db): Promise<Readonly<Record<string
   return Object.fromEntries(counts.map((row) => [row.class, Number(row.count)]));
 }
 
+/** Offers of an account of which a person was told that they may be oversold, and that is not over. */
+export async function readOffersAtRisk(db: Db, accountId: string): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ offerId: string }>`
+    select offer_id from incidents
+    where account_id = ${accountId} and state = 'open' and (details ->> 'piecesAtRisk')::integer > 0`.execute(db);
+  return new Set(rows.map(({ offerId }) => offerId));
+}
+
+/** Whether a problem of an account, or of the whole system (null), is open. */
+export async function isIncidentOpen(db: Db, problemClass: string, accountId: string | null = null): Promise<boolean> {
+  const found = await db
+    .selectFrom('incidents')
+    .select('id')
+    .where('state', '=', 'open')
+    .where('class', '=', problemClass)
+    .where('accountId', accountId === null ? 'is' : '=', accountId)
+    .where('offerId', 'is', null)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /** What of one account, or of the whole system, has been open for long. */
 export interface LastingProblems {
   readonly accountId: string | null;

@@ -5,6 +5,7 @@ import * as tokenSellerChecked from './migrations/0002-token-seller-checked.js';
 import * as writes from './migrations/0003-writes.js';
 import * as reading from './migrations/0004-reading.js';
 import * as guards from './migrations/0005-guards.js';
+import * as tellingAndTrust from './migrations/0006-telling-and-trust.js';
 
 /** Every migration by name, in order; only added to, never changed once released. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -13,6 +14,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0003-writes': writes,
   '0004-reading': reading,
   '0005-guards': guards,
+  '0006-telling-and-trust': tellingAndTrust,
 };
 
 function migratorFor(db: Db): Migrator {

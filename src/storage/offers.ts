@@ -42,11 +42,16 @@ interface BackgroundRow {
   quarantineAvailable: number | null;
   quarantineStatus: OfferStatus | null;
   quarantineTarget: number | null;
+  quarantineListedAs: string | null;
   hasUnsettledWrite: boolean;
   unsettledValue: number | null;
   unsettledAt: Date | null;
   hasPendingCommand: boolean;
 }
+
+/** A write that may have arrived, or may still: also one that was given up. Settled by reading the offer. */
+const isUnsettled = sql`(c.state in ('sending', 'unknown')
+  or (c.state = 'rejected' and c.error_class = 'OutcomeUnknown' and c.reason is distinct from 'read_later'))`;
 
 /** Reads the background of up to 1000 offers in one query; offers never seen come back as unknown. */
 export async function readBackground(
@@ -61,7 +66,7 @@ export async function readBackground(
       select c.offer_id, max(c.value_sent) as unsettled_value, max(c.sent_at) as unsettled_at,
         max(c.sent_at) filter (where c.ends_by_status) as ending_sent_at
       from offer_changes c
-      where c.account_id = ${run.accountId} and c.state in ('sending', 'unknown') and c.run_id <> ${run.runId}
+      where c.account_id = ${run.accountId} and ${isUnsettled} and c.run_id <> ${run.runId}
       group by c.offer_id
     ), open_commands as (
       -- By content: a change may have gone another way since, and the command may land all the same.
@@ -69,13 +74,14 @@ export async function readBackground(
       where m.account_id = ${run.accountId} and m.state in ('sent', 'accepted') and m.run_id <> ${run.runId}
     )
     select ids.offer_id,
-      o.sku, o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
+      o.known_sku as sku, o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
       -- An ending without a known outcome that did take place was ours, if it is one that the marketplace calls USER.
       o.ended_by, o.ended_by_for, greatest(o.ended_by_us_at, c.ending_sent_at) as ended_by_us_at,
       case when z.kind = 'end' then z.sent_at end as zero_sent_at,
       o.sold, o.ended_at, o.ending_explained, o.sold_before_ending, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,
       e.offer_id is not null as is_excluded,
       q.retry_at, q.available as quarantine_available, q.status as quarantine_status, q.target as quarantine_target,
+      q.listed_as as quarantine_listed_as,
       c.offer_id is not null as has_unsettled_write, c.unsettled_value, c.unsettled_at,
       m.offer_id is not null as has_pending_command
     from unnest(${offerIds}::text[], ${isDown}::boolean[]) as ids (offer_id, is_down)
@@ -102,6 +108,7 @@ function toEnding({ endedAt, endingExplained, soldBeforeEnding }: BackgroundRow)
 
 function toBackground(row: BackgroundRow, runId: RunId): OfferBackground {
   const { knownAvailable, knownAt, retryAt, quarantineAvailable, quarantineStatus, quarantineTarget } = row;
+  const listedAs = row.quarantineListedAs;
   const unsettled =
     row.unsettledValue === null || row.unsettledAt === null
       ? null
@@ -115,7 +122,7 @@ function toBackground(row: BackgroundRow, runId: RunId): OfferBackground {
     quarantine:
       retryAt === null || quarantineAvailable === null || quarantineStatus === null || quarantineTarget === null
         ? null
-        : { retryAt, available: quarantineAvailable, status: quarantineStatus, target: quarantineTarget },
+        : { retryAt, available: quarantineAvailable, status: quarantineStatus, target: quarantineTarget, listedAs },
     isCounted: row.lastRunId === runId,
   };
 }
@@ -142,8 +149,8 @@ export interface ScannedOffer {
   readonly offer: ListedOffer;
   /** From before the offer was requested. */
   readonly seenAt: Date;
-  /** What we know its number to be, and from when: not what a doubtful listing shows. */
-  readonly known: { readonly available: number; readonly at: Date };
+  /** What we know its number and its SKU to be, and from when: not what a doubtful listing shows. */
+  readonly known: { readonly available: number; readonly at: Date; readonly sku: Sku | null };
   /** false: the offer itself could not be asked, and the listing is doubtful. Nothing is concluded from it. */
   readonly isCertain: boolean;
   readonly bucket: 'skipped' | 'in_sync' | 'pending' | 'change';
@@ -167,25 +174,29 @@ export interface ScannedOffer {
 
 /**
  * Stores a part of a scan: what the offers are now and which changes they need, in one transaction, so that an offer
- * counts as seen exactly when its change is planned.
+ * counts as seen exactly when its change is planned. What was seen later stays: a worker may have slept with its page.
+ * @returns false: a newer run owns the account, nothing was stored
  */
 export async function recordScan(
   db: Db,
-  run: { accountId: AccountId; runId: RunId },
+  run: { accountId: AccountId; runId: RunId; fence: number },
   scanned: readonly ScannedOffer[],
-): Promise<void> {
-  if (scanned.length === 0) return;
+): Promise<boolean> {
+  if (scanned.length === 0) return true;
   const column = <Value>(read: (row: ScannedOffer) => Value): Value[] => scanned.map(read);
-  await db.transaction().execute(async (trx) => {
-    await sql`
+  return db.transaction().execute(async (trx) => {
+    const owner = await sql`
+      select from accounts where id = ${run.accountId} and fence = ${run.fence} for share`.execute(trx);
+    if (owner.rows.length === 0) return false;
+    const { rows } = await sql<{ offerId: string }>`
       insert into offers as o (account_id, offer_id, sku, name, format, status, available, sold, is_fulfillment,
         ended_at, ended_by, ended_by_for, known_available, known_at, unbooked_since, unbooked_stock_at, had_stock,
-        last_run_id, bucket, reason, seen_at, ending_explained, sold_before_ending)
+        last_run_id, bucket, reason, seen_at, ending_explained, sold_before_ending, known_sku, listed_as)
       select ${run.accountId}, u.offer_id, u.sku, u.name, u.format, u.status, u.available, u.sold, u.is_fulfillment,
         u.ended_at, u.ended_by, case when u.ended_by is not null then u.ended_at end,
         u.known_available, least(clock_timestamp(), u.known_at),
         u.unbooked_since, u.unbooked_stock_at, u.had_stock, ${run.runId}, u.bucket, u.reason, u.seen_at,
-        u.ending_explained, u.sold_before_ending
+        u.ending_explained, u.sold_before_ending, u.known_sku, u.listed_as
       from unnest(
         ${column((row) => row.offer.offerId)}::text[], ${column((row) => row.offer.sku)}::text[],
         ${column((row) => toStoredText(row.offer.name))}::text[], ${column((row) => row.offer.format)}::text[],
@@ -197,9 +208,11 @@ export async function recordScan(
         ${column((row) => row.hasStock)}::boolean[], ${column((row) => row.bucket)}::text[],
         ${column((row) => row.reason)}::text[], ${column((row) => row.seenAt.toISOString())}::timestamptz[],
         ${column((row) => row.known.available)}::integer[], ${column((row) => row.known.at.toISOString())}::timestamptz[],
-        ${column((row) => row.ending?.isExplained ?? null)}::boolean[], ${column((row) => row.ending?.soldBefore ?? null)}::integer[]
+        ${column((row) => row.ending?.isExplained ?? null)}::boolean[], ${column((row) => row.ending?.soldBefore ?? null)}::integer[],
+        ${column((row) => row.known.sku)}::text[], ${column((row) => row.offer.listedAs)}::text[]
       ) as u (offer_id, sku, name, format, status, available, sold, is_fulfillment, ended_at, ended_by,
-        unbooked_since, unbooked_stock_at, had_stock, bucket, reason, seen_at, known_available, known_at, ending_explained, sold_before_ending)
+        unbooked_since, unbooked_stock_at, had_stock, bucket, reason, seen_at, known_available, known_at, ending_explained, sold_before_ending,
+        known_sku, listed_as)
       on conflict (account_id, offer_id) do update set
         sku = excluded.sku, name = excluded.name, format = excluded.format, status = excluded.status,
         available = excluded.available, sold = excluded.sold, is_fulfillment = excluded.is_fulfillment,
@@ -211,14 +224,19 @@ export async function recordScan(
         had_stock = (o.had_stock and o.sku is not distinct from excluded.sku) or excluded.had_stock,
         last_run_id = excluded.last_run_id, bucket = excluded.bucket, reason = excluded.reason,
         seen_at = excluded.seen_at, ending_explained = excluded.ending_explained,
-        sold_before_ending = excluded.sold_before_ending, gone_at = null, looked_at = null`.execute(trx);
+        sold_before_ending = excluded.sold_before_ending, gone_at = null, looked_at = null,
+        known_sku = excluded.known_sku, listed_as = coalesce(excluded.listed_as, o.listed_as)
+      where o.seen_at <= excluded.seen_at
+      returning o.offer_id`.execute(trx);
+    const stored = new Set(rows.map((row) => row.offerId));
+    const fresh = scanned.filter((row) => stored.has(row.offer.offerId));
     await settleByReading(
       trx,
       run,
-      scanned.filter((row) => row.isCertain).map((row) => row.offer),
+      fresh.filter((row) => row.isCertain).map((row) => row.offer),
     );
-    const changes = scanned.flatMap((row) => (row.change === null ? [] : [{ ...row, change: row.change }]));
-    if (changes.length === 0) return;
+    const changes = fresh.flatMap((row) => (row.change === null ? [] : [{ ...row, change: row.change }]));
+    if (changes.length === 0) return true;
     await trx
       .insertInto('offerChanges')
       .values(
@@ -241,12 +259,13 @@ export async function recordScan(
       )
       .onConflict((conflict) => conflict.columns(['runId', 'offerId']).doNothing())
       .execute();
+    return true;
   });
 }
 
 /**
- * What a run has seen answers what earlier runs left open, except where a command is still at work. An ending that did
- * take place was ours, even if its answer was lost.
+ * What a run has seen answers what earlier runs left open, except where a command is still at work. An ending by status
+ * that did take place was ours, even if its answer was lost; a zero ends as EMPTY_STOCK.
  */
 async function settleByReading(
   trx: Db,
@@ -257,18 +276,18 @@ async function settleByReading(
   await sql`
     with settled as (
       update offer_changes c set reason = 'read_later', settled_at = clock_timestamp(),
-        state = case when c.value_sent = u.available or (c.kind = 'end' and u.status = 'ENDED') then 'confirmed'
+        state = case when c.state = 'rejected' then c.state when c.value_sent = u.available or (c.kind = 'end' and u.status = 'ENDED') then 'confirmed'
           else 'superseded' end
       from unnest(${offers.map((offer) => offer.offerId)}::text[], ${offers.map((offer) => offer.available)}::integer[],
         ${offers.map((offer) => offer.status)}::text[]) as u (offer_id, available, status)
       where c.account_id = ${run.accountId} and c.offer_id = u.offer_id and c.run_id <> ${run.runId}
-        and c.state in ('sending', 'unknown')
+        and ${isUnsettled}
         and not exists (select 1 from commands m where m.account_id = ${run.accountId}
           and m.state in ('sent', 'accepted') and m.offer_ids ? c.offer_id)
-      returning c.offer_id, c.kind, c.sent_at, u.status
+      returning c.offer_id, c.ends_by_status, c.sent_at, u.status
     )
     update offers o set ended_by_us_at = s.sent_at
     from settled s
-    where o.account_id = ${run.accountId} and o.offer_id = s.offer_id and s.kind = 'end' and s.status = 'ENDED'
+    where o.account_id = ${run.accountId} and o.offer_id = s.offer_id and s.ends_by_status and s.status = 'ENDED'
       and s.sent_at is not null`.execute(trx);
 }

@@ -43,7 +43,10 @@ export interface Claim {
   readonly leaseMs: number;
 }
 
-/** Takes the oldest messages that are due. Each goes to one caller only, until its lease is over. */
+/**
+ * Takes the oldest messages that are due: none while the notifier has asked for silence. Each goes to one caller only,
+ * until its lease is over.
+ */
 export async function claimDue(db: Db, claim: Claim): Promise<WaitingMessage[]> {
   const claimed = await db
     .updateTable('outbox')
@@ -57,6 +60,17 @@ export async function claimDue(db: Db, claim: Claim): Promise<WaitingMessage[]> 
         .select('id')
         .where('sentAt', 'is', null)
         .where('retryAt', '<=', claim.now)
+        .where(({ eb: where }) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom('outbox as b')
+                .select('b.id')
+                .where('b.sentAt', 'is', null)
+                .where('b.blockedUntil', '>', claim.now),
+            ),
+          ),
+        )
         .orderBy('id')
         .limit(claim.limit)
         .forUpdate()
@@ -85,10 +99,17 @@ export async function markSent(db: Db, id: string, now: Date): Promise<void> {
   await db.updateTable('outbox').set({ sentAt: now, lastError: null }).where('id', '=', id).execute();
 }
 
-export async function markFailed(db: Db, id: string, failure: { error: string; retryAt: Date }): Promise<void> {
+export interface FailedSending {
+  readonly error: string;
+  readonly retryAt: Date;
+  /** true: the notifier itself has named that time; no other message goes out before it. */
+  readonly isBlock: boolean;
+}
+
+export async function markFailed(db: Db, id: string, { error, retryAt, isBlock }: FailedSending): Promise<void> {
   await db
     .updateTable('outbox')
-    .set({ lastError: toStoredText(failure.error), retryAt: failure.retryAt })
+    .set({ lastError: toStoredText(error), retryAt, blockedUntil: isBlock ? retryAt : null })
     .where('id', '=', id)
     .execute();
 }

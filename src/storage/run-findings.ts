@@ -44,15 +44,16 @@ export async function countVanishedStock(db: Db, run: Run): Promise<{ count: num
   return { count: row?.count ?? 0, skus: row?.skus ?? [] };
 }
 
-/** Offers with an open incident that this run has found, or made, to be right. */
+/** Offers with an open incident that this run has found, or made, to be right, and those that are not there any more. */
 export async function readRecoveredOffers(db: Db, run: Run): Promise<string[]> {
   const { rows } = await sql<{ offerId: string }>`
     select distinct i.offer_id
     from incidents i
-    join offers o on o.account_id = i.account_id and o.offer_id = i.offer_id and o.last_run_id = ${run.runId}
+    join offers o on o.account_id = i.account_id and o.offer_id = i.offer_id
+      and (o.last_run_id = ${run.runId} or o.gone_at is not null)
     left join offer_changes c on c.run_id = ${run.runId} and c.offer_id = o.offer_id
     where i.account_id = ${run.accountId} and i.state = 'open' and i.offer_id is not null
-      and (c.state in ('confirmed', 'in_sync') or (c.state is null and o.bucket = 'in_sync')
+      and (o.gone_at is not null or c.state in ('confirmed', 'in_sync') or (c.state is null and o.bucket = 'in_sync')
         or (o.bucket = 'skipped' and o.reason <> 'quarantined' and (c.state is null or c.state = 'superseded')))`.execute(
     db,
   );

@@ -53,7 +53,12 @@ export async function openRunRow(db: Db, run: NewRun): Promise<RunHead | null> {
     await trx.updateTable('accounts').set({ fence }).where('id', '=', run.accountId).execute();
     await trx
       .updateTable('offerChanges')
-      .set({ state: 'superseded', reason: 'run_ended', settledAt: sql<Date>`clock_timestamp()` })
+      .set({
+        // Sent before and planned anew: it may have arrived.
+        state: sql<'superseded' | 'unknown'>`case when value_sent is null then 'superseded' else 'unknown' end`,
+        reason: 'run_ended',
+        settledAt: sql<Date>`clock_timestamp()`,
+      })
       .where('state', '=', 'planned')
       // Each run does this for the one before it, so that older ones have none left.
       .where('runId', 'in', (earlier) =>

@@ -16,6 +16,7 @@ export interface Database {
   incidents: IncidentsTable;
   outbox: OutboxTable;
   stopSwitch: StopSwitchTable;
+  scheduleTicks: ScheduleTicksTable;
   sales: SalesTable;
   saleCursors: SaleCursorsTable;
 }
@@ -49,6 +50,7 @@ export interface AccountsTable {
   stockCountedAt: Date | null;
   firstCompleteLiveAt: Date | null;
   busyTicks: Generated<number>;
+  busyTick: string | null;
   bulkRetryAt: Date | null;
   createdAt: Timestamp;
   liveSince: Date | null;
@@ -103,6 +105,8 @@ export interface OffersTable {
   soldBeforeEnding: number | null;
   goneAt: Date | null;
   lookedAt: Date | null;
+  listedAs: string | null;
+  knownSku: string | null;
 }
 
 export interface ExcludedOffersTable {
@@ -124,6 +128,7 @@ export interface QuarantinedOffersTable {
   available: number;
   status: string;
   target: number;
+  listedAs: string | null;
 }
 
 export type ChangeKindColumn = 'end' | 'lower' | 'reactivate' | 'raise';
@@ -237,6 +242,7 @@ export interface OutboxTable {
   sentAt: Date | null;
   attempts: Generated<number>;
   retryAt: Timestamp;
+  blockedUntil: Date | null;
   lastError: string | null;
 }
 
@@ -245,6 +251,12 @@ export interface StopSwitchTable {
   isStopped: Generated<boolean>;
   reason: string | null;
   changedAt: Timestamp;
+}
+
+export interface ScheduleTicksTable {
+  onlyRow: Generated<boolean>;
+  lost: number;
+  started: number;
 }
 
 export interface SalesTable {

@@ -149,6 +149,7 @@ export async function syncAllAccounts(input: SyncAllAccountsInput): Promise<Sync
     await untilAnswered(closing, () =>
       recordTick.executeWithOptions({ summary: 'accounts still at work' }, [
         {
+          tick: workflowInfo().runId,
           busy: accounts.filter(isBusy).map((account) => account.accountId),
           idle: accounts.filter((account) => !isBusy(account)).map((account) => account.accountId),
         },

@@ -94,7 +94,11 @@ test.concurrent(
     expect(result.outcome).toBe('running');
     expect(await isAtWork(slow)).toBe(true);
     expect(await readTimers(handle)).toMatchObject([{ ms: 8_000, summary: 'latest return' }]);
-    expect((await readActivities(handle, 'recordTick'))[0]?.input).toEqual({ busy: [], idle: [fast, slow] });
+    expect((await readActivities(handle, 'recordTick'))[0]?.input).toEqual({
+      tick: handle.firstExecutionRunId,
+      busy: [],
+      idle: [fast, slow],
+    });
 
     const next = await bed.startAllAccounts(loading([fast, slow]), { intervalSeconds: 10 });
     const nextResult = await next.result();
@@ -102,7 +106,11 @@ test.concurrent(
     expect(nextResult.accounts.find(({ accountId }) => accountId === slow)).toMatchObject({
       outcome: 'already_running',
     });
-    expect((await readActivities(next, 'recordTick'))[0]?.input).toEqual({ busy: [slow], idle: [fast] });
+    expect((await readActivities(next, 'recordTick'))[0]?.input).toEqual({
+      tick: next.firstExecutionRunId,
+      busy: [slow],
+      idle: [fast],
+    });
     expect((await readOrder(next)).slice(-2)).toEqual(['recordTick', 'notify']);
     await bed.client.workflow.getHandle(syncAccountId(slow)).cancel();
   },

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { CloseRunInput } from '../../../src/activities/close-run.js';
 import type { RunId } from '../../../src/domain/ids.js';
 import type { Marketplace } from '../../../src/domain/marketplace.js';
+import { openIncident } from '../../../src/storage/incidents.js';
 import {
   changeOf,
   runOf,
@@ -93,6 +94,54 @@ describe('a complete run', () => {
     expect(await close(shop, runId, { mode: 'preview' })).toMatchObject({ isComplete: true });
 
     expect((await accountOf(shop)).lastCompleteAt).toBeNull();
+  });
+});
+
+describe('problems of the whole account', () => {
+  async function opened(shop: Shop, ...classes: string[]): Promise<void> {
+    for (const name of classes) {
+      await openIncident(under.db, { accountId: shop.accountId, class: name, title: name, details: {} });
+    }
+  }
+  const openOf = async (shop: Shop): Promise<string[]> =>
+    (await incidentsOf(shop)).flatMap((incident) => (incident.state === 'open' ? [incident.class] : []));
+
+  test('are over by a run of chosen SKUs only where working with the marketplace shows that', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 10 });
+    await shop.offer({ externalId: sku });
+    await opened(shop, 'DeadlineExceeded', 'StillRunning', 'InternalError', 'MarketplaceUnavailable', 'TokenRevoked');
+
+    await close(shop, await shop.scanned({ skus: [sku] }));
+    expect(await openOf(shop)).toEqual(['DeadlineExceeded', 'StillRunning', 'InternalError']);
+
+    await close(shop, await shop.scanned());
+    expect(await openOf(shop)).toEqual([]);
+  });
+});
+
+describe('ticks at which an account is still at work', () => {
+  test('are told at the second in a row, and each counts once, however often it is recorded', async () => {
+    const shop = await under.shop();
+    const busy = [shop.accountId];
+    for (const tick of ['one', 'one']) await under.act.recordTick({ tick, busy, idle: [] });
+    expect(await incidentsOf(shop)).toEqual([]);
+
+    for (const tick of ['two', 'two']) await under.act.recordTick({ tick, busy, idle: [] });
+
+    expect(await incidentsOf(shop)).toMatchObject([{ class: 'StillRunning', state: 'open' }]);
+    expect(await messagesOf(shop)).toEqual(['account_problem']);
+  });
+
+  test('begin anew after one at which it was idle', async () => {
+    const shop = await under.shop();
+    const { accountId } = shop;
+    await under.act.recordTick({ tick: 'one', busy: [accountId], idle: [] });
+    await under.act.recordTick({ tick: 'two', busy: [], idle: [accountId] });
+    await under.act.recordTick({ tick: 'three', busy: [accountId], idle: [] });
+
+    expect(await incidentsOf(shop)).toEqual([]);
   });
 });
 

@@ -422,9 +422,15 @@ describe('reports', () => {
       .where('offerId', '=', second)
       .executeTakeFirst();
     expect(waiting).toEqual({ bucket: 'pending', reason: 'command_pending' });
+    expect(await changeOf(under.db, next, second)).toMatchObject({
+      kind: 'raise',
+      target: 20,
+      state: 'superseded',
+      reason: 'command_pending',
+    });
   });
 
-  test('a command that never arrived is given up after two minutes', async () => {
+  test('a command that never arrived is given up after five minutes', async () => {
     const change = await planned(4);
     const lost: Marketplace = {
       ...under.services.marketplace,
@@ -432,14 +438,30 @@ describe('reports', () => {
         Promise.reject(new SyncError('OutcomeUnknown', 'cut')),
     };
     await failureClass(submit(change, under.with({ marketplace: lost })));
-    await sentAgo(change, 1);
+    await sentAgo(change, 4);
     expect(await check(change)).toEqual({ open: 1, retry: [] });
-    await sentAgo(change, 3);
+    await sentAgo(change, 6);
 
     expect(await check(change)).toEqual({ open: 0, retry: [] });
 
     expect(await commandState(change.commandId)).toBe('superseded');
     expect(await statesOf(change)).toEqual({ unknown: 12 });
+  });
+
+  test('what has left a command that never arrived goes on by its own way', async () => {
+    const change = await planned(4);
+    const lost: Marketplace = {
+      ...under.services.marketplace,
+      submitQuantityCommand: (_call, _command: QuantityCommand) =>
+        Promise.reject(new SyncError('OutcomeUnknown', 'cut')),
+    };
+    await failureClass(submit(change, under.with({ marketplace: lost })));
+    await under.act.giveUpCommand({ runId: change.runId, commandId: change.commandId, message: 'no answer' });
+    await sentAgo(change, 6);
+
+    await check(change, true);
+
+    expect(await statesOf(change)).toEqual({ planned: 12 });
   });
 
   test('a command that was accepted is asked for ten minutes, though it is not known', async () => {

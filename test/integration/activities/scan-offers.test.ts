@@ -339,6 +339,8 @@ describe('offers that are looked at themselves', () => {
     await shop.scanned();
 
     expect(await memoryOf(under.db, offerId)).toMatchObject({ bucket, endedBy: 'USER' });
+    await shop.scanned();
+    expect(await memoryOf(under.db, offerId)).toMatchObject({ bucket, endedBy: 'USER' });
   });
 
   test('a listing that shows another SKU than the offer itself is not acted on', async () => {
@@ -372,6 +374,70 @@ describe('offers that are looked at themselves', () => {
     expect(await routesSince(start, shop)).toEqual([LISTING, OFFER, OFFER]);
     expect(await memoryOf(under.db, mixedUp)).toMatchObject({ bucket: 'pending' });
     expect(await changeOf(under.db, runId, relabelled)).toMatchObject({ kind: 'lower', target: 3 });
+    await shop.scanned();
+    expect(await memoryOf(under.db, mixedUp)).toMatchObject({ bucket: 'pending' });
+  });
+
+  test('an offer listed under another SKU, of which the stock happens to be the same, is asked when that changes', async () => {
+    const shop = await under.shop();
+    const [own, other] = [shop.sku(), shop.sku()];
+    await stock(under, { [own]: 7, [other]: 7 });
+    const offerId = await shop.offer({ externalId: own, available: 7 });
+    await shop.scanned();
+    await under.allegro.admin.freezeOffer(offerId, { externalId: other });
+    await shop.scanned();
+    expect(await memoryOf(under.db, offerId)).toMatchObject({ bucket: 'in_sync', sku: other, knownSku: own });
+    await stock(under, { [other]: 9 });
+
+    await shop.scanned();
+
+    expect(await memoryOf(under.db, offerId)).toMatchObject({ bucket: 'pending', knownSku: own });
+  });
+
+  test('a worker that slept with its page stores nothing that was seen later', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 8 });
+    const offerId = await shop.offer({ externalId: sku, available: 3 });
+    const runId = await shop.open();
+    const scan = { runId, cursor: { position: 0 }, priority: 'scheduled' } as const;
+    const marketplace: Marketplace = {
+      ...under.services.marketplace,
+      async listOffers(call, page) {
+        const seen = await under.services.marketplace.listOffers(call, page);
+        await under.act.scanOffers(scan);
+        await under.db.updateTable('offers').set({ knownAvailable: 8 }).where('offerId', '=', offerId).execute();
+        return seen;
+      },
+    };
+
+    await under.with({ marketplace }).scanOffers(scan);
+
+    expect(await memoryOf(under.db, offerId)).toMatchObject({ knownAvailable: 8, lastRunId: runId });
+  });
+
+  test('a run that was overtaken while it read stores nothing', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 8 });
+    const offerId = await shop.offer({ externalId: sku, available: 3 });
+    const older = await shop.open();
+    let newer: RunId | null = null;
+    const marketplace: Marketplace = {
+      ...under.services.marketplace,
+      async listOffers(call, page) {
+        const seen = await under.services.marketplace.listOffers(call, page);
+        newer ??= await shop.scanned();
+        return seen;
+      },
+    };
+    const scan = { runId: older, cursor: { position: 0 }, priority: 'scheduled' } as const;
+
+    expect(await failureClass(under.with({ marketplace }).scanOffers(scan))).toBe('Superseded');
+
+    expect(await memoryOf(under.db, offerId)).toMatchObject({ lastRunId: newer });
+    const rows = await under.db.selectFrom('offerChanges').select('runId').where('offerId', '=', offerId).execute();
+    expect(rows).toEqual([{ runId: newer }]);
   });
 
   test.each(['cutBefore', 'cutMiddle'] as const)('one offer whose answer is lost (%s) hides no other', async (kind) => {

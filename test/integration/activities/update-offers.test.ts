@@ -491,6 +491,20 @@ describe('answers that are no success', () => {
     expect(await changeOf(under.db, later, change.offerId)).toMatchObject({ state: 'planned', target: 3 });
   });
 
+  test('an offer in quarantine is tried again at once when somebody has edited it', async () => {
+    const change = await planned(4);
+    await plant(PATCH, { kind: 'status', status: 404 }, change);
+    await send(change);
+    await under.allegro.admin.removeFaults();
+    await change.shop.scanned();
+    expect(await memoryOf(under.db, change.offerId)).toMatchObject({ reason: 'quarantined' });
+
+    await under.allegro.admin.editOffer(change.offerId, { name: 'Another name' });
+    const later = await change.shop.scanned();
+
+    expect(await changeOf(under.db, later, change.offerId)).toMatchObject({ state: 'planned', target: 4 });
+  });
+
   test('rejected again and again, an offer waits 1 h, 6 h, 24 h, and then a day each time', async () => {
     const shop = await under.shop();
     const sku = shop.sku();

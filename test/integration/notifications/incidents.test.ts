@@ -230,6 +230,18 @@ describe('telling', () => {
     expect(await messages()).toMatchObject([{ failures: [{ offerId: '2' }] }]);
   });
 
+  test('an offer that goes on failing is told again when it comes to be at risk of overselling, and that once', async () => {
+    const tell = (changes: Partial<OfferFailure>) =>
+      tellOfferFailures(db, { account: MAIN, runId: randomUUID(), failures: [aFailure({ offerId: '1', ...changes })] });
+    await tell({});
+    await messages();
+
+    expect(await tell({ current: 8, target: 2, piecesAtRisk: 6 })).toBe(1);
+    expect(await tell({ current: 8, target: 1, piecesAtRisk: 7 })).toBe(0);
+
+    expect(await messages()).toMatchObject([{ failures: [{ offerId: '1', piecesAtRisk: 6 }] }]);
+  });
+
   test('thousands of failed offers are one message with the counts and the first ten', async () => {
     const failures = Array.from({ length: 3000 }, (_, index) =>
       aFailure({ offerId: String(index), errorClass: index < 100 ? 'OfferConflict' : 'OfferRejected' }),

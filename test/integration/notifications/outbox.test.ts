@@ -140,6 +140,26 @@ describe('delivery', () => {
     expect(await readOutboxState(db)).toMatchObject({ waiting: 0, lastSentAt: expect.any(Date) });
   });
 
+  test('sends nothing, old or new, before the time that the notifier has named', async () => {
+    await enqueueTitled(...Array.from({ length: 25 }, (_, index) => `message-${index}`));
+    const now = later(1000);
+    const after = (ms: number): Date => new Date(now.getTime() + ms);
+    let tries = 0;
+    const busy = aNotifier(() => {
+      tries++;
+      return new NotificationError('unavailable', 'Telegram: 429', 60_000);
+    });
+    await deliver(busy, now);
+    await enqueue(db, { dedupeKey: 'new', message: aMessage('new'), now });
+
+    const notifier = aNotifier();
+    expect(await deliver(notifier, after(59_000))).toEqual({ sent: 0, failed: 0 });
+    expect(await deliver(notifier, after(61_000))).toEqual({ sent: 26, failed: 0 });
+
+    expect(tries).toBe(1);
+    expect(notifier.titles.at(-1)).toBe('new');
+  });
+
   test('stops at a notifier that is down, and sends all when it is back', async () => {
     await enqueueTitled('first', 'second', 'third');
     let tries = 0;

@@ -13,6 +13,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await db.deleteFrom('incidents').execute();
   await db.deleteFrom('outbox').execute();
+  await db.deleteFrom('scheduleTicks').execute();
 });
 afterAll(async () => {
   await db.destroy();
@@ -50,7 +51,7 @@ test('a paused Schedule is told once, by however many processes look however oft
   expect(await messages()).toEqual(['system_problem', 'resolved']);
 
   await one.look(facts({ isPaused: true }));
-  expect(await incidents()).toEqual(['SchedulePaused resolved 2', 'SchedulePaused open 1']);
+  expect(await incidents()).toEqual(['SchedulePaused resolved 1', 'SchedulePaused open 1']);
 });
 
 test('ticks that started no run are told, and over when one has started its run again', async () => {
@@ -85,11 +86,32 @@ test('a Schedule that was made anew, with its counts at 0, has lost no ticks', a
   expect(await incidents()).toEqual([]);
 });
 
+test('ticks lost while no process was there to look are told by the next one, once', async () => {
+  await createTemporalWatch(db).look(facts());
+  const [one, other] = [createTemporalWatch(db), createTemporalWatch(db)];
+  await one.look(facts({ ticksMissed: 9 }));
+  await other.look(facts({ ticksMissed: 9 }));
+  expect(await messages()).toEqual(['system_problem']);
+
+  await other.look(facts({ ticksMissed: 9, runsStarted: 11 }));
+  await one.look(facts({ ticksMissed: 9, runsStarted: 11 }));
+  expect(await messages()).toEqual(['system_problem', 'resolved']);
+});
+
 test('without a Schedule there is nothing to pause or skip', async () => {
   const watch = createTemporalWatch(db);
-  await watch.look(facts({ isPaused: true }));
+  await watch.look(facts());
+  await watch.look(facts({ isPaused: true, ticksSkipped: 9 }));
   await watch.look({ schedule: null, unpolledQueues: [] });
-  expect(await incidents()).toEqual(['SchedulePaused resolved 1']);
+  expect(await incidents()).toEqual(['SchedulePaused resolved 1', 'ScheduleSkips resolved 1']);
+});
+
+test('what somebody has resolved by hand is told again while it lasts', async () => {
+  const watch = createTemporalWatch(db);
+  await watch.look(facts({ isPaused: true }));
+  await db.updateTable('incidents').set({ state: 'resolved' }).execute();
+  await watch.look(facts({ isPaused: true }));
+  expect(await incidents()).toEqual(['SchedulePaused resolved 1', 'SchedulePaused open 1']);
 });
 
 test('a task queue that nobody polls is told at the second look, since a worker that starts is not listed yet', async () => {

@@ -9,6 +9,7 @@ import {
 } from '../../../src/storage/attempts.js';
 import {
   closeUnsent,
+  holdForUnbookedSale,
   confirmChanges,
   markSending,
   readBatch,
@@ -22,6 +23,8 @@ import {
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import type { ChangeStateColumn } from '../../../src/storage/schema.js';
 import { planWrites } from '../../../src/storage/write-plan.js';
+import { returnToPlan } from '../../../src/storage/commands.js';
+import { readBackground } from '../../../src/storage/offers.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
 import { anAccountWithRun, aRunOf, plannedChanges, type ARun } from './a-run.js';
 
@@ -91,7 +94,8 @@ describe('a change that has its final state keeps it', () => {
 
     expect(await markSending(db, run, sending([offerId], 9))).toEqual({ kind: 'taken' });
     await confirm(change);
-    await closeUnsent(db, run, [offerId], { state: 'unknown', reason: 'x' });
+    const { mark = null } = (await readChange(db, run, offerId)) ?? {};
+    await closeUnsent(db, run, [{ offerId, mark }], { state: 'unknown', reason: 'x' });
     await recordFailedAttempt(db, run, aFailure(offerId));
     await rejectChange(db, run, offerId, { errorClass: 'X', message: 'x' });
     await recordOperation(db, run, offerId, '/sale/x');
@@ -206,11 +210,102 @@ describe('taking the mark back', () => {
       { kind: 'lower', target: 4 },
     ]);
     if (first === undefined || second === undefined) throw new Error('no changes');
-    await closeUnsent(db, run, [second], { state: 'in_sync', reason: 'x' });
+    await closeUnsent(db, run, [{ offerId: second, mark: null }], { state: 'in_sync', reason: 'x' });
 
     expect(await markSending(db, run, sending([first, second], 3))).toEqual({ kind: 'taken' });
 
     expect(await stateOf({ run, offerId: first })).toBe('planned');
+  });
+});
+
+describe('closing', () => {
+  test('ends nothing, and remembers nothing of it, that another worker has marked since it was read', async () => {
+    const change = await aChange();
+    const { run, offerId } = change;
+    markOf(await markSending(db, run, sending([offerId], 3)));
+    const asItWas = { offerId, mark: null };
+
+    expect(await closeUnsent(db, run, [asItWas], { state: 'in_sync', reason: 'x' })).toBe(0);
+    await holdForUnbookedSale(db, run, asItWas, { available: 1, stockAt: new Date() });
+
+    expect(await stateOf(change)).toBe('sending');
+    const memory = await db
+      .selectFrom('offers')
+      .select(['knownAvailable', 'unbookedSince'])
+      .where('accountId', '=', run.accountId)
+      .executeTakeFirst();
+    expect(memory).toEqual({ knownAvailable: 10, unbookedSince: null });
+  });
+});
+
+describe('what may have arrived', () => {
+  async function readUnsettled({ run, offerId }: OneChange) {
+    const next = await aRunOf(db, run.accountId);
+    const offer = { offerId, status: 'ACTIVE', available: 10 } as const;
+    return (await readBackground(db, next, [offer]))(offerId).memory?.unsettled?.value;
+  }
+
+  test('is known to the next run though it was given up without a known outcome', async () => {
+    const change = await aChange();
+    const { run, offerId } = change;
+    await markSending(db, run, sending([offerId], 3));
+    await rejectChange(db, run, offerId, { errorClass: 'OutcomeUnknown', message: 'x' });
+
+    expect(await readUnsettled(change)).toBe(3);
+  });
+
+  test('is known to the next run though it was to be planned anew', async () => {
+    const change = await aChange();
+    const { run, offerId } = change;
+    const mark = markOf(await markSending(db, run, sending([offerId], 3)));
+    await returnToPlan(db, run.runId, [{ offerId, mark, target: 2, route: 'patch' }]);
+
+    expect(await readUnsettled(change)).toBe(3);
+    expect(await stateOf(change)).toBe('unknown');
+  });
+
+  test('is not what was refused, nor what was never sent', async () => {
+    const refused = await aChange();
+    await markSending(db, refused.run, sending([refused.offerId], 3));
+    await recordFailedAttempt(db, refused.run, aFailure(refused.offerId));
+    const unsent = await aChange();
+
+    expect(await readUnsettled(refused)).toBeUndefined();
+    expect(await readUnsettled(unsent)).toBeUndefined();
+    expect(await stateOf(unsent)).toBe('superseded');
+  });
+});
+
+describe('an ending by status that settles late', () => {
+  const ended = { available: 10, isEndedByStatus: true, traceId: null };
+  const endedByUs = async ({ run }: OneChange) =>
+    (await db.selectFrom('offers').select('endedByUsAt').where('accountId', '=', run.accountId).executeTakeFirst())
+      ?.endedByUsAt ?? null;
+
+  test('is remembered as ours, though the offer was seen since', async () => {
+    const change = await aChange();
+    const { run, offerId } = change;
+    await markSending(db, run, { ...sending([offerId], 0), endsByStatus: true });
+    await db
+      .updateTable('offers')
+      .set({ knownAt: new Date(Date.now() + 60_000) })
+      .execute();
+
+    await confirmChanges(db, run, [{ offerId, ...ended }]);
+
+    expect(await endedByUs(change)).not.toBeNull();
+  });
+
+  test('is not, when something was written since', async () => {
+    const change = await aChange();
+    const { run, offerId } = change;
+    await markSending(db, run, { ...sending([offerId], 0), endsByStatus: true });
+    const later = new Date(Date.now() + 60_000);
+    await db.updateTable('offers').set({ knownAt: later, writtenAt: later }).execute();
+
+    await confirmChanges(db, run, [{ offerId, ...ended }]);
+
+    expect(await endedByUs(change)).toBeNull();
   });
 });
 

@@ -101,19 +101,24 @@ test('what was sent and has not ended is open: for its own run, and for those af
   expect(await own()).toEqual([]);
   await freezeCommand(db, run, { commandId, kind: 'quantity', offers });
   expect(await own()).toHaveLength(1);
-  await setCommandState(db, commandId, 'accepted');
+  await setCommandState(db, commandId, { from: ['sent'], to: 'accepted' });
 
   const next = await aRunOf(db, run.accountId);
   const earlier = () => readOpenCommands(db, run.accountId, { otherThan: next.runId });
   expect((await earlier()).map((command) => command.commandId)).toEqual([commandId]);
 
-  await setCommandState(db, commandId, 'complete');
+  await setCommandState(db, commandId, { from: ['planned'], to: 'superseded' });
+  expect(await earlier()).toHaveLength(1);
+  await setCommandState(db, commandId, { from: ['sent', 'accepted'], to: 'complete' });
+  expect(await earlier()).toEqual([]);
+  await setCommandState(db, commandId, { from: ['sent'], to: 'accepted' });
   expect(await earlier()).toEqual([]);
 });
 
 test('what is sent back is planned anew, without a command, and with the number of now', async () => {
   const { run, commandId, offerIds, offers } = await aCommand();
-  await freezeCommand(db, run, { commandId, kind: 'quantity', offers });
+  const marking = await freezeCommand(db, run, { commandId, kind: 'quantity', offers });
+  const mark = marking.kind === 'marked' ? marking.mark : null;
   const [first, second] = offerIds;
   if (first === undefined || second === undefined) throw new Error('no offers');
   await db
@@ -124,8 +129,8 @@ test('what is sent back is planned anew, without a command, and with the number 
     .execute();
 
   await returnToPlan(db, run.runId, [
-    { offerId: first, target: 5, route: 'patch' },
-    { offerId: second, target: 5, route: 'patch' },
+    { offerId: first, target: 5, route: 'patch', mark },
+    { offerId: second, target: 5, route: 'patch', mark },
   ]);
 
   const rows = await db

@@ -44,6 +44,18 @@ test('failures are told by danger: endings first, then the lowerings with the mo
   expect(rejected[0]).toMatchObject({ errorClass: 'unknown', errorMessage: 'no message', valueBefore: 10 });
 });
 
+test('the problem of an offer that is not there any more is over', async () => {
+  const run = await anAccountWithRun(db);
+  const [offerId = ''] = await plannedChanges(db, run, [{ kind: 'lower', target: 3 }]);
+  await openIncident(db, { accountId: run.accountId, offerId, class: 'OfferNotFound', title: 'x', details: {} });
+  const next = await aRunOf(db, run.accountId);
+  expect(await readRecoveredOffers(db, next)).toEqual([]);
+
+  await db.updateTable('offers').set({ goneAt: new Date() }).where('accountId', '=', run.accountId).execute();
+
+  expect(await readRecoveredOffers(db, next)).toEqual([offerId]);
+});
+
 test('a failed offer has recovered when the run corrected it or found it right, not when it failed again or is held', async () => {
   const run = await anAccountWithRun(db);
   const offerIds = await plannedChanges(

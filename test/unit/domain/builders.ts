@@ -23,6 +23,7 @@ export function anOffer(change: Partial<ListedOffer> = {}): ListedOffer {
     sold: 0,
     endedAt: null,
     isFulfillment: false,
+    listedAs: null,
     ...change,
   };
 }

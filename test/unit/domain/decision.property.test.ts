@@ -62,7 +62,13 @@ const facts: fc.Arbitrary<OfferFacts> = fc
     memory: maybe(memory),
     isExcluded: fc.integer({ min: 0, max: 5 }).map((roll) => roll === 0),
     quarantine: maybe(
-      fc.record({ retryAt: hours, available: pieces, status: fc.constantFrom('ACTIVE', 'ENDED'), target: pieces }),
+      fc.record({
+        retryAt: hours,
+        available: pieces,
+        status: fc.constantFrom('ACTIVE', 'ENDED'),
+        target: pieces,
+        listedAs: fc.constantFrom(null, 'listed'),
+      }),
     ),
     isRead: fc.boolean(),
     endedBy: maybe(fc.constantFrom(...ENDED_BY)),

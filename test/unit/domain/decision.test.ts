@@ -50,7 +50,7 @@ describe('an offer that is not ours to write to', () => {
       'quarantined',
       {
         stock: aStock(9),
-        quarantine: { retryAt: new Date(NOW.getTime() + 1), available: 5, status: 'ACTIVE', target: 9 },
+        quarantine: { retryAt: new Date(NOW.getTime() + 1), available: 5, status: 'ACTIVE', target: 9, listedAs: null },
       },
     ],
     ['switched_off', { stock: aStock(9), settings: settings({ raise: false }) }],
@@ -70,12 +70,17 @@ describe('an offer that is not ours to write to', () => {
     });
   });
 
-  test('comes out of quarantine when its time is over, or its stock or its number has changed', () => {
-    const quarantine = { retryAt: new Date(NOW.getTime() + 1), available: 5, status: 'ACTIVE' as const, target: 9 };
+  test('comes out of quarantine when its time is over, or its stock, its number or what is listed of it has changed', () => {
+    const retryAt = new Date(NOW.getTime() + 1);
+    const quarantine = { retryAt, available: 5, status: 'ACTIVE' as const, target: 9, listedAs: 'as it was' };
     const facts = { stock: aStock(9), quarantine };
     expect(decide(theFacts({ ...facts, now: quarantine.retryAt }))).toEqual(change('raise', 9));
     expect(decide(theFacts({ ...facts, stock: aStock(8) }))).toEqual(change('raise', 8));
     expect(decide(theFacts({ ...facts, offer: anOffer({ available: 6 }) }))).toEqual(change('raise', 9));
+    expect(decide(theFacts({ ...facts, offer: anOffer({ listedAs: 'edited' }) }))).toEqual(change('raise', 9));
+    for (const listedAs of ['as it was', null]) {
+      expect(decide(theFacts({ ...facts, offer: anOffer({ listedAs }) }))).toMatchObject({ reason: 'quarantined' });
+    }
   });
 });
 
@@ -278,7 +283,12 @@ describe('an offer with a command still at work', () => {
 
   test('waits with a raise, and overtakes with a lower number or an ending', () => {
     const facts = { memory, isRead: true };
-    expect(decide(theFacts({ ...facts, stock: aStock(9) }))).toEqual({ kind: 'pending', reason: 'command_pending' });
+    expect(decide(theFacts({ ...facts, stock: aStock(9) }))).toEqual({
+      kind: 'pending',
+      reason: 'command_pending',
+      change: 'raise',
+      target: 9,
+    });
     expect(decide(theFacts({ ...facts, stock: aStock(2) }))).toEqual({ ...change('lower', 2), overtakes: true });
     expect(decide(theFacts({ ...facts, stock: aStock(0) }))).toEqual({ ...change('end', 0), overtakes: true });
   });

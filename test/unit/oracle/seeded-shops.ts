@@ -97,6 +97,7 @@ function factsOf({ stock, accounts }: SeededShops, offer: TrueState): OfferFacts
       sold: offer.sold,
       endedAt: offer.status === 'ENDED' ? NOW.toISOString() : null,
       isFulfillment: offer.isFulfillment,
+      listedAs: null,
     },
     stock: sku === null || quantity === undefined ? null : { sku, quantity, updatedAt: NOW, lastSaleAt: null },
     settings: account,
