@@ -135,9 +135,13 @@ function trustedSku(facts: OfferFacts): Sku | null {
 /** Why an offer of ours that may differ is left alone: by a person, by a setting, or for a while. */
 const LEFT_ALONE: readonly SkipReason[] = ['excluded', 'quarantined', 'switched_off'];
 
-/** The change that such an offer would need: what is not written has its place in the history too. */
+/**
+ * The change that such an offer would need: what is not written has its place in the history too. An offer that somebody
+ * has ended may stay so for years, and a shop may have many: that is kept once.
+ */
 function notMade(facts: OfferFacts, reason: SkipReason): ScannedOffer['change'] {
-  const wanted = LEFT_ALONE.includes(reason) ? differenceOf(facts) : null;
+  const isNews = reason === 'ended_by_other' && facts.memory?.leftAloneFor !== reason;
+  const wanted = LEFT_ALONE.includes(reason) || isNews ? differenceOf(facts) : null;
   if (wanted === null) return null;
   const change = {
     kind: wanted.change,

@@ -289,6 +289,7 @@ function memoryOf(change: OfferChange, isSameEnding: boolean): OfferMemory {
     sold,
     unbookedSince: null,
     unbookedStockAt: null,
+    leftAloneFor: null,
     hasUnsettledWrite: valueSent !== null,
     unsettled: valueSent === null || sentAt === null ? null : { value: valueSent, sentAt },
     hasPendingCommand: false,

@@ -68,6 +68,8 @@ export interface OfferMemory {
   readonly sold: number;
   readonly unbookedSince: Date | null;
   readonly unbookedStockAt: Date | null;
+  /** Why the last run that saw it left it alone; null: it did not. */
+  readonly leftAloneFor: string | null;
   /** A write of an earlier run whose outcome nobody knows. */
   readonly hasUnsettledWrite: boolean;
   /** The highest number that such a write asked for, and when it was sent last; null: none, or nothing was sent. */

@@ -37,6 +37,7 @@ interface BackgroundRow {
   unbookedSince: Date | null;
   unbookedStockAt: Date | null;
   lastRunId: string | null;
+  leftAloneFor: string | null;
   isExcluded: boolean;
   retryAt: Date | null;
   quarantineAvailable: number | null;
@@ -79,6 +80,7 @@ export async function readBackground(
       o.ended_by, o.ended_by_for, greatest(o.ended_by_us_at, c.ending_sent_at) as ended_by_us_at,
       case when z.kind = 'end' then z.sent_at end as zero_sent_at,
       o.sold, o.ended_at, o.ending_explained, o.sold_before_ending, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,
+      case when o.bucket = 'skipped' then o.reason end as left_alone_for,
       e.offer_id is not null as is_excluded,
       q.retry_at, q.available as quarantine_available, q.status as quarantine_status, q.target as quarantine_target,
       q.listed_as as quarantine_listed_as,

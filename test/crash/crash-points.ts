@@ -35,6 +35,8 @@ export interface CrashPoint {
   readonly hold: Hold;
   /** Without a login that is known, so that opening the run asks for one. */
   readonly isLoginDue?: boolean;
+  /** No sending of the command has an answer, or arrives. */
+  readonly isCommandLost?: boolean;
   /** So many endings that the guard holds them. */
   readonly hasMassEnding?: boolean;
 }
@@ -115,6 +117,15 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
   ...ofStatement('submitCommand', 'accepted', {
     ...{ table: 'commands', event: 'update', when: `new.state = 'accepted'`, at: 'commit' },
   }),
+  ...ofStatement(
+    'giveUpCommand',
+    'command given up',
+    {
+      ...{ table: 'offer_changes', event: 'update', when: 'new.command_id is null and old.command_id is not null' },
+      at: 'commit',
+    },
+    { isCommandLost: true },
+  ),
   ...ofRequest('checkCommands', 'report', REPORT),
   ...ofStatement('checkCommands', 'settled', {
     ...{ table: 'commands', event: 'update', when: `new.state = 'complete'`, at: 'commit' },
@@ -161,7 +172,7 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
   }),
 ];
 
-/** The few that tell most, for every test run: a write, a command, the token, and two that only touch the database. */
+/** The few that tell most, for each run of CI: a write, a command, the token, and two that only touch the database. */
 const TELLING = [
   'openRun, refresh of the token: answered, not reported',
   'submitCommand, command: applied',

@@ -54,7 +54,7 @@ export async function crashAt(bed: CrashBed, point: CrashPoint, number: number):
   if (point.isLoginDue === true) await forgetLogin(bed, shop);
   const earlier = alerts.messages.map(({ html }) => html);
   const armed = await armPoint(bed, point.hold, shop);
-  await shop.plantRefusals();
+  await shop.plantRefusals(point.isCommandLost ?? false);
 
   await bed.haveTwoWorkers();
   const ran = application.runClient(['sync', '--account', shop.accountId, '--json']);
@@ -92,7 +92,7 @@ export async function crashAt(bed: CrashBed, point: CrashPoint, number: number):
     writtenTwice: await countSecondEffects(bed, shop),
     repeated: report.redundantWrites.count,
     harmful: report.harmfulWrites.total,
-    attemptsUsedUp: await countUsedUp(bed, shop),
+    attemptsUsedUp: await countUsedUp(bed, shop, point),
     toldWrongly: told().filter((html) => !due.includes(html)),
     toldTwice: due.length - new Set(due).size,
     isTold: due.length > 0,
@@ -167,14 +167,16 @@ async function countSecondEffects({ application }: CrashBed, shop: CrashShop): P
   return [...writes.values()].reduce((sum, count) => sum + Math.max(0, count - 1), 0);
 }
 
-async function countUsedUp({ database }: CrashBed, shop: CrashShop): Promise<number> {
+async function countUsedUp({ database }: CrashBed, shop: CrashShop, point: CrashPoint): Promise<number> {
   const { rows } = await database.query<{ offer_id: string; attempts: number }>(
     'select offer_id, attempts from offer_changes where account_id = $1',
     [shop.accountId],
   );
   const most = (offerId: string): number => {
     if (offerId === shop.retriedOffer) return 2;
-    return offerId === shop.stubbornOffer ? 1 + RETRIES : 1;
+    if (offerId === shop.stubbornOffer) return 1 + RETRIES;
+    // The command, and the write that went instead.
+    return point.isCommandLost === true ? 2 : 1;
   };
   return rows.filter(({ offer_id: offerId, attempts }) => attempts > most(offerId)).length;
 }

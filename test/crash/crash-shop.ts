@@ -14,8 +14,8 @@ export interface CrashShop {
   readonly retriedOffer: string;
   /** Refused at every write: told. */
   readonly stubbornOffer: string;
-  /** Its refusal of the retried and the stubborn offer; planted after whatever else is. */
-  plantRefusals(): Promise<void>;
+  /** Its refusal of the retried and the stubborn offer, and the loss of its command; planted after whatever else is. */
+  plantRefusals(isCommandLost: boolean): Promise<void>;
   /** What is not as it should be, offer by offer. */
   findWrong(): Promise<string[]>;
   offers(): Promise<TrueOffer[]>;
@@ -106,6 +106,7 @@ export async function openCrashShop(
   const idOf = (name: string): string => added.find(({ externalId }) => externalId === skuOf(name))?.id ?? '';
   const offers = async (): Promise<TrueOffer[]> => (await admin.offers({ sellerId })).offers;
   const patch = 'PATCH /sale/product-offers/{offerId}';
+  const command = 'PUT /sale/offer-quantity-change-commands/{commandId}';
   const conflict = { kind: 'status', status: 409 } as const;
   return {
     accountId,
@@ -113,9 +114,11 @@ export async function openCrashShop(
     retriedOffer: idOf('RETRIED'),
     stubbornOffer: idOf('STUBBORN'),
     offers,
-    async plantRefusals() {
+    async plantRefusals(isCommandLost) {
       await admin.plantFault({ match: { route: patch, offerId: idOf('RETRIED'), nth: 1 }, fault: conflict });
       await admin.plantFault({ match: { route: patch, offerId: idOf('STUBBORN') }, fault: conflict });
+      if (!isCommandLost) return;
+      await admin.plantFault({ match: { route: command, sellerId }, fault: { kind: 'cutBefore' } });
     },
     async findWrong() {
       const now = new Map((await offers()).map((offer) => [offer.externalId, offer]));

@@ -50,3 +50,29 @@ test('what differs and is not written has a row with its reason in each run, and
     [...runs].reverse().map((runId) => [runId, 'skipped', 'switched_off', null]),
   );
 });
+
+test('an offer with stock that somebody has ended has its row once, and again when it is ended again', async () => {
+  const shop = await under.shop();
+  const sku = shop.sku();
+  await stock(under, { [sku]: 5 });
+  const offerId = await shop.offer({ externalId: sku, available: 5 });
+  const rows = async (): Promise<unknown[]> =>
+    under.db
+      .selectFrom('offerChanges')
+      .select(['kind', 'state', 'reason', 'target'])
+      .where('offerId', '=', offerId)
+      .execute();
+  const row = { kind: 'reactivate', state: 'superseded', reason: 'skipped:ended_by_other', target: 5 };
+  const ended = { status: 'ENDED', endedBy: 'USER' } as const;
+  await shop.scanned();
+  await under.allegro.admin.editOffer(offerId, ended);
+  for (let run = 0; run < 3; run += 1) await shop.scanned();
+  expect(await rows()).toEqual([row]);
+
+  await under.allegro.admin.editOffer(offerId, { status: 'ACTIVE' });
+  await shop.scanned();
+  await under.allegro.admin.editOffer(offerId, ended);
+  await shop.scanned();
+
+  expect(await rows()).toEqual([row, row]);
+});

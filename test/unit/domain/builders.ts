@@ -51,6 +51,7 @@ export function aMemory(change: Partial<OfferMemory> = {}): OfferMemory {
     sold: 0,
     unbookedSince: null,
     unbookedStockAt: null,
+    leftAloneFor: null,
     hasUnsettledWrite: false,
     unsettled: null,
     hasPendingCommand: false,
