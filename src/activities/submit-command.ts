@@ -32,13 +32,13 @@ export interface SubmitCommandInput {
   readonly priority: Call['priority'];
 }
 
-/** `isSent` false: nothing was left to send. `hasRerouted`: some offers are to be planned again. */
+/** `isSent` false: nothing was left to send, or its offers are to be planned again. */
 export interface SubmitCommandResult {
   readonly isSent: boolean;
-  readonly hasRerouted: boolean;
 }
 
-const ALL_REROUTED: SubmitCommandResult = { isSent: false, hasRerouted: true };
+const NOT_SENT: SubmitCommandResult = { isSent: false };
+const SENT: SubmitCommandResult = { isSent: true };
 const ARRIVED = { from: ['sent'], to: 'accepted' } as const;
 const NOT_THERE = { from: ['planned', 'sent'], to: 'superseded' } as const;
 /** How long the marketplace is not asked again for commands that it has refused to know. */
@@ -53,8 +53,8 @@ export function createSubmitCommand(services: ActivityServices) {
     return withHeartbeat((signal) =>
       inRun(services, { ...input, signal, isBatch: true }, async (scope) => {
         const command = await readCommand(services.db, scope.run.accountId, input.commandId);
-        if (command === null || command.state === 'failed' || command.state === 'superseded') return ALL_REROUTED;
-        if (command.state === 'accepted' || command.state === 'complete') return { isSent: true, hasRerouted: false };
+        if (command === null || command.state === 'failed' || command.state === 'superseded') return NOT_SENT;
+        if (command.state === 'accepted' || command.state === 'complete') return SENT;
         return command.state === 'sent' ? sendAgain(services, scope, command) : sendFirst(services, scope, command);
       }),
     );
@@ -72,11 +72,11 @@ async function sendFirst(services: ActivityServices, scope: RunScope, command: C
   if (fitting.length === 0 || !(await canBeSent(services, scope, command))) {
     await returnToPlan(db, scope.run.runId, fitting.map(alone));
     await setCommandState(db, command.commandId, { from: ['planned'], to: 'superseded' });
-    return { isSent: false, hasRerouted: changed.length + fitting.length > 0 };
+    return NOT_SENT;
   }
   const frozen = { ...command, offers: fitting };
   const mark = requireMark(scope, await freezeCommand(db, scope.run, frozen));
-  return send(services, scope, frozen, { firstMark: mark, hasRerouted: changed.length > 0, sendBy });
+  return send(services, scope, frozen, { firstMark: mark, sendBy });
 }
 
 async function sendAgain(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
@@ -84,14 +84,14 @@ async function sendAgain(services: ActivityServices, scope: RunScope, command: C
   const { fitting, changed, gone, held, doubtful } = await compareWithStock(services, scope, command);
   if (fitting.length === command.offers.length && (await canBeSent(services, scope, command))) {
     requireMark(scope, await freezeCommand(services.db, scope.run, { ...command, offers: fitting }));
-    return send(services, scope, command, { firstMark: null, hasRerouted: false, sendBy });
+    return send(services, scope, command, { firstMark: null, sendBy });
   }
   // It may have arrived: it stays open to be asked for, and what the stock asks for now goes out on its own.
   const again = command.kind === 'bulk' ? alone : byCommand;
   await closeUnsent(services.db, scope.run, gone, { state: 'unknown', reason: 'skipped:unknown_sku' });
   await closeUnsent(services.db, scope.run, held, { state: 'unknown', reason: 'guard' });
   await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again), ...doubtful.map(alone)]);
-  return ALL_REROUTED;
+  return NOT_SENT;
 }
 
 interface DoubtfulRaise extends MarkedOffer {
@@ -165,7 +165,6 @@ function isKeptAtOne(scope: RunScope, value: number, target: number): boolean {
 interface Sending {
   /** Of a command that was not sent before; null: it was, and may have arrived. */
   readonly firstMark: Mark | null;
-  readonly hasRerouted: boolean;
   /** For `Call.sendBy`. */
   readonly sendBy: number;
 }
@@ -178,17 +177,17 @@ async function send(
 ): Promise<SubmitCommandResult> {
   const { db } = services;
   const { commandId } = command;
-  const { firstMark, hasRerouted } = sending;
+  const { firstMark } = sending;
   const answer = await submit(services, scope, command, sending);
   switch (answer.kind) {
     case 'accepted':
       await setCommandState(db, commandId, ARRIVED);
-      return { isSent: true, hasRerouted };
+      return SENT;
     case 'already_used': {
       const whose = await whoseReport(services, scope, command);
       if (whose === 'foreign') return refuseForeign(services, scope, command, 'its report names other offers');
       if (whose === 'ours') await setCommandState(db, commandId, ARRIVED);
-      return { isSent: true, hasRerouted };
+      return SENT;
     }
     case 'not_available':
       if (firstMark !== null) await thawCommand(db, scope.run, command, firstMark);
@@ -199,7 +198,7 @@ async function send(
         { event: 'allegro_sync_bulk_not_available', accountId: scope.run.accountId, runId: scope.run.runId },
         `the marketplace has no commands with a number for each offer; it is asked again in ${BULK_PAUSE_HOURS} h`,
       );
-      return ALL_REROUTED;
+      return NOT_SENT;
     case 'refused':
       if (answer.error.facts.status === 409)
         return refuseForeign(services, scope, command, 'registered with different content');
@@ -295,7 +294,7 @@ async function sendBack(
       });
     }
   });
-  return ALL_REROUTED;
+  return NOT_SENT;
 }
 
 export interface GiveUpCommandInput {

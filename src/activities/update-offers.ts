@@ -150,11 +150,11 @@ export interface UpdateOfferStockInput {
 
 /** One more attempt for one offer. Throws for the declared retry policy to decide; the last one is not retryable. */
 export function createUpdateOfferStock(services: ActivityServices) {
-  return function updateOfferStock(input: UpdateOfferStockInput): Promise<{ readonly isRerouted: boolean }> {
+  return function updateOfferStock(input: UpdateOfferStockInput): Promise<void> {
     return withHeartbeat((signal) =>
       inRun(services, { ...input, signal }, async (scope) => {
         const change = await readChange(services.db, scope.run, input.offerId);
-        if (change === null || (change.state !== 'planned' && change.state !== 'sending')) return { isRerouted: false };
+        if (change === null || (change.state !== 'planned' && change.state !== 'sending')) return;
         const first = await sendChange(services, scope, change);
         const attempt = (await pollAll(services, scope, [change], [first])).get(0) ?? first;
         if (attempt.kind === 'again') throw toRetry(attempt.error, change.attempts + 1, input.maxAttempts);
@@ -165,7 +165,6 @@ export function createUpdateOfferStock(services: ActivityServices) {
             input.maxAttempts,
           );
         }
-        return { isRerouted: attempt.kind === 'rerouted' };
       }),
     );
   };

@@ -17,8 +17,8 @@ export const MARKETPLACE_TASK_QUEUE = 'allegro-stock-sync-marketplace';
 export const SENDS_AT_ONCE = 5;
 
 /**
- * Activities of a worker that send requests, at once. × 5 requests each: no more than the 2 s × 150 requests/s that it may
- * have in flight.
+ * Activities of a worker that send requests, at once. × 5 writes each: the 2 s × 150 requests/s that it may have in flight.
+ * A scan looks at up to 10 offers at once; the gate of the HTTP client bounds all of them together.
  */
 export const MARKETPLACE_SLOTS = 60;
 

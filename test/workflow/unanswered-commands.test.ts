@@ -15,9 +15,7 @@ test.concurrent('a command without an answer at any attempt is given up; the oth
   const { handle } = await bed.startAccount({
     planWrites: plansOnce([aPhase({ commandIds: ['bad', 'good'], batches: [1] })]),
     submitCommand: ({ commandId }) =>
-      commandId === 'bad'
-        ? Promise.reject(failure('OutcomeUnknown'))
-        : Promise.resolve({ isSent: true, hasRerouted: false }),
+      commandId === 'bad' ? Promise.reject(failure('OutcomeUnknown')) : Promise.resolve({ isSent: true }),
   });
 
   expect(await handle.result()).toMatchObject({ outcome: 'in_sync', failure: null });
@@ -48,7 +46,6 @@ test.concurrent('an offer that two reports name is tried again once at a time', 
     ),
     updateOfferStock: async () => {
       await new Promise((resolve) => setTimeout(resolve, 6_000));
-      return { isRerouted: false };
     },
   });
 

@@ -173,7 +173,7 @@ describe('sending', () => {
     const start = await journalEnd(under);
 
     expect(await failureClass(submit(change))).toBe('OutcomeUnknown');
-    expect(await submit(change)).toEqual({ isSent: true, hasRerouted: false });
+    expect(await submit(change)).toEqual({ isSent: true });
     await settled(change);
 
     const [first, second, ...more] = await writesSince(start, change);
@@ -195,7 +195,7 @@ describe('sending', () => {
     await under.db.deleteFrom('stockLevels').where('sku', '=', gone).execute();
     const start = await journalEnd(under);
 
-    expect(await submit(change)).toEqual({ isSent: true, hasRerouted: true });
+    expect(await submit(change)).toEqual({ isSent: true });
     await settled(change);
     await sendAlone(change);
 
@@ -230,7 +230,7 @@ describe('sending', () => {
       expect((await rowsOf(change)).map(({ state, valueSent, attempts }) => [state, valueSent, attempts])).toEqual(
         change.offerIds.map(() => ['planned', null, 0]),
       );
-      expect(await submit(change)).toEqual({ isSent: true, hasRerouted: false });
+      expect(await submit(change)).toEqual({ isSent: true });
       await settled(change);
       expect(await statesOf(change)).toEqual(['confirmed']);
     },
@@ -244,7 +244,7 @@ describe('where it is not there', () => {
       await under.allegro.admin.changeSettings({ bulkModification });
       const change = await planned();
 
-      expect(await submit(change)).toEqual({ isSent: false, hasRerouted: true });
+      expect(await submit(change)).toEqual({ isSent: false });
       expect((await rowsOf(change)).map(({ state, valueSent, attempts }) => [state, valueSent, attempts])).toEqual(
         change.offerIds.map(() => ['planned', null, 0]),
       );
@@ -285,7 +285,7 @@ describe('where it is not there', () => {
       change,
     );
 
-    expect(await submit(change)).toEqual({ isSent: false, hasRerouted: true });
+    expect(await submit(change)).toEqual({ isSent: false });
     await sendAlone(change);
 
     expect(await statesOf(change)).toEqual(['confirmed']);
@@ -294,7 +294,7 @@ describe('where it is not there', () => {
 
   test('switched off since the plan: the offers go alone; switched off since it was sent: its report is still asked for', async () => {
     const unsent = await planned();
-    expect(await submit(unsent, under.act)).toEqual({ isSent: false, hasRerouted: true });
+    expect(await submit(unsent, under.act)).toEqual({ isSent: false });
     await sendAlone(unsent, under.act);
     expect(await statesOf(unsent)).toEqual(['confirmed']);
 

@@ -100,7 +100,7 @@ describe('sending', () => {
     const change = await planned(4);
     const start = await journalEnd(under);
 
-    expect(await submit(change)).toEqual({ isSent: true, hasRerouted: false });
+    expect(await submit(change)).toEqual({ isSent: true });
     expect(await settled(change)).toEqual({ open: 0, retry: [] });
 
     expect(await statesOf(change)).toEqual({ confirmed: 12 });
@@ -133,7 +133,7 @@ describe('sending', () => {
     await under.db.deleteFrom('stockLevels').where('sku', '=', second).execute();
     const start = await journalEnd(under);
 
-    expect(await submit(change)).toEqual({ isSent: true, hasRerouted: true });
+    expect(await submit(change)).toEqual({ isSent: true });
 
     expect((await puts(start, change))[0]?.offerIds).toHaveLength(10);
     expect(await statesOf(change)).toEqual({ planned: 1, superseded: 1, sending: 10 });
@@ -145,7 +145,7 @@ describe('sending', () => {
     await stock(under, Object.fromEntries(change.skus.map((sku) => [sku, 10])));
     const start = await journalEnd(under);
 
-    expect(await submit(change)).toEqual({ isSent: false, hasRerouted: true });
+    expect(await submit(change)).toEqual({ isSent: false });
 
     expect(await puts(start, change)).toEqual([]);
     expect(await commandState(change.commandId)).toBe('superseded');
@@ -188,7 +188,7 @@ describe('an answer that was lost', () => {
 
     expect(await failureClass(submit(change))).toBe('OutcomeUnknown');
     expect(await commandState(change.commandId)).toBe('sent');
-    expect(await submit(change)).toEqual({ isSent: true, hasRerouted: false });
+    expect(await submit(change)).toEqual({ isSent: true });
     await settled(change);
 
     const sent = await puts(start, change);
@@ -205,7 +205,7 @@ describe('an answer that was lost', () => {
       await plant({ kind: 'cutAfter' }, change);
       await failureClass(submit(change));
 
-      expect(await submit(change)).toEqual({ isSent: true, hasRerouted: false });
+      expect(await submit(change)).toEqual({ isSent: true });
       expect(await settled(change)).toEqual({ open: 0, retry: [] });
       expect(await statesOf(change)).toEqual({ confirmed: 12 });
     }
@@ -224,7 +224,7 @@ describe('an answer that was lost', () => {
         }),
     };
 
-    expect(await submit(change, under.with({ marketplace }))).toEqual({ isSent: false, hasRerouted: true });
+    expect(await submit(change, under.with({ marketplace }))).toEqual({ isSent: false });
 
     expect(await commandState(change.commandId)).toBe('failed');
     expect(await changeOf(under.db, change.runId, change.offerIds[1] ?? never())).toMatchObject({
@@ -242,7 +242,7 @@ describe('an answer that was lost', () => {
     await stock(under, { [first]: 3 });
     const start = await journalEnd(under);
 
-    expect(await submit(change)).toEqual({ isSent: false, hasRerouted: true });
+    expect(await submit(change)).toEqual({ isSent: false });
 
     expect(await puts(start, change)).toEqual([]);
     expect(await commandState(change.commandId)).toBe('sent');
@@ -271,7 +271,7 @@ describe('an answer that was lost', () => {
       change,
     );
 
-    expect(await submit(change)).toEqual({ isSent: false, hasRerouted: true });
+    expect(await submit(change)).toEqual({ isSent: false });
 
     const { phases } = await under.act.planWrites({ runId: change.runId });
     expect(phases.flatMap((phase) => phase.commandIds)).toEqual([]);

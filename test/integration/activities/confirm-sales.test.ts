@@ -325,7 +325,6 @@ describe('a sale that becomes known after the raise was planned', () => {
     const commandId = phases[0]?.commandIds[0] ?? '';
     expect(await under.act.submitCommand({ runId, commandId, priority: 'scheduled' })).toEqual({
       isSent: false,
-      hasRerouted: false,
     });
 
     expect(await changeOf(under.db, runId, low.offerId)).toMatchObject({ ...HELD, valueSent: null });
