@@ -42,7 +42,7 @@ export async function awaitQuietRuns(options: {
 }
 
 /** Longer than a command of which nobody knows whether it has arrived is waited for. */
-const SETTLED_WITHIN_MS = 3 * 60_000;
+const SETTLED_WITHIN_MS = 7 * 60_000;
 
 /**
  * Waits until the end of every command is known: until then the raises that it carries are waited with.
