@@ -2,7 +2,6 @@ import {
   decide,
   differenceOf,
   isLeftToOthers,
-  isRelabelled,
   unbookedSaleSince,
   type Decision,
   type OfferFacts,
@@ -81,7 +80,7 @@ export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date):
   const base = {
     offer,
     seenAt,
-    known: { available: offer.available, at: knownAt, sku: trustedSku(facts) },
+    known: { available: offer.available, at: knownAt, sku: offer.sku },
     isCertain: true,
     endedBy: null,
     unbookedSince,
@@ -125,11 +124,6 @@ export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date):
     case 'look':
       throw new Error(`offer ${facts.offer.offerId}: still doubtful after it was read`);
   }
-}
-
-/** A row may be another offer's: its SKU is trusted once the offer itself shows it. */
-function trustedSku(facts: OfferFacts): Sku | null {
-  return facts.memory !== null && !facts.isRead && isRelabelled(facts) ? facts.memory.sku : facts.offer.sku;
 }
 
 /** Why an offer of ours that may differ is left alone: by a person, by a setting, or for a while. */

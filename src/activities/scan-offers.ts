@@ -247,6 +247,6 @@ async function lookAtOffer(
 
   function judge(read: OfferFacts, endedBy: EndedBy | null): ScannedOffer {
     const decision = decide({ ...read, isRead: true, endedBy });
-    return { ...toScanned({ ...read, isRead: true }, decision, askedAt), endedBy };
+    return { ...toScanned(read, decision, askedAt), endedBy };
   }
 }

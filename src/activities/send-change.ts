@@ -303,7 +303,7 @@ async function toPlan(
   { decision, republish, sendBy }: { decision: Decision; republish: boolean; sendBy: number },
 ): Promise<AttemptPlan | null> {
   const { db } = services;
-  const close = async (state: 'in_sync' | 'superseded' | 'held' | 'unknown', reason: string): Promise<null> => {
+  const close = async (state: 'in_sync' | 'superseded' | 'held', reason: string): Promise<null> => {
     await closeUnsent(db, scope.run, [change], { state, reason });
     return null;
   };
@@ -311,9 +311,7 @@ async function toPlan(
   if (decision.kind === 'held') return close('held', decision.reason);
   if (decision.kind !== 'change') return close('in_sync', 'became_unnecessary');
   const { change: kind, target } = decision;
-  // What may have arrived is not held: the next run reads what became of it.
-  if (!(await mayBecome(services, scope, change, { kind, target })))
-    return close(change.valueSent === null ? 'held' : 'unknown', 'guard');
+  if (!(await mayBecome(services, scope, change, { kind, target }))) return close('held', 'guard');
   const write = toWrite(kind, target, republish);
   return { kind, target, write, endsByStatus: write.kind === 'end', sendBy };
 }

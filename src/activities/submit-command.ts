@@ -88,8 +88,8 @@ async function sendAgain(services: ActivityServices, scope: RunScope, command: C
   }
   // It may have arrived: it stays open to be asked for, and what the stock asks for now goes out on its own.
   const again = command.kind === 'bulk' ? alone : byCommand;
-  await closeUnsent(services.db, scope.run, gone, { state: 'unknown', reason: 'skipped:unknown_sku' });
-  await closeUnsent(services.db, scope.run, held, { state: 'unknown', reason: 'guard' });
+  await closeUnsent(services.db, scope.run, gone, { state: 'superseded', reason: 'skipped:unknown_sku' });
+  await closeUnsent(services.db, scope.run, held, { state: 'held', reason: 'guard' });
   await returnToPlan(services.db, scope.run.runId, [...changed, ...fitting.map(again), ...doubtful.map(alone)]);
   return NOT_SENT;
 }

@@ -110,6 +110,7 @@ export interface OfferFacts {
 /** What one offer needs. Pure: the same facts give the same decision. */
 export function decide(facts: OfferFacts): Decision {
   const { offer, stock, memory } = facts;
+  if (!facts.isRead && isOpenQuestion(facts)) return { kind: 'look' };
   if (offer.sku === null) return skipped('no_sku');
   if (stock === null) return skipped('unknown_sku');
   if (offer.format !== 'BUY_NOW') return skipped('not_buy_now');
@@ -138,14 +139,20 @@ export function decide(facts: OfferFacts): Decision {
     // The listing may be older than our write: such a thing is said of what the offer itself shows.
     return facts.isRead || facts.contest?.isOpen === true ? skipped('quarantined') : { kind: 'look' };
   }
-  // A row may be another offer's: its number is never written by the word of the listing alone.
-  if (!facts.isRead && isRelabelled(facts)) return { kind: 'look' };
   const addsPieces = wanted.change === 'raise' || wanted.change === 'reactivate';
   if (addsPieces && unbookedSaleSince(facts) !== null) return { kind: 'held', reason: 'unbooked_sale', ...wanted };
   if (addsPieces && isStockTooOld(stock, facts)) return { kind: 'held', reason: 'stale_stock', ...wanted };
   const hasPendingCommand = memory?.hasPendingCommand ?? false;
   if (addsPieces && hasPendingCommand) return { kind: 'pending', reason: 'command_pending', ...wanted };
   return { kind: 'change', ...wanted, overtakes: hasPendingCommand };
+}
+
+/**
+ * Nothing is concluded from the listing where a write of ours has no known outcome, nor from a row that may be another
+ * offer's.
+ */
+function isOpenQuestion(facts: OfferFacts): boolean {
+  return facts.memory?.hasUnsettledWrite === true || isRelabelled(facts);
 }
 
 /** Whether the listing shows an offer under another SKU than the one that is trusted. */
@@ -161,13 +168,12 @@ function skipped(reason: SkipReason): Decision {
 const LISTING_MAY_BE_STALE_MS = 24 * 3_600_000;
 
 /**
- * The listing is a hint. It is doubted where it shows what we wrote over, where it shows a running offer without
- * pieces (it is being ended), and where a write of ours has no known outcome.
+ * The listing is a hint. It is doubted where it shows what we wrote over, and where it shows a running offer without
+ * pieces (it is being ended).
  */
 function isListingDoubtful(offer: ListedOffer, memory: OfferMemory | null, now: Date): boolean {
   if (offer.status === 'ACTIVE' && offer.available === 0) return true;
   if (memory === null) return false;
-  if (memory.hasUnsettledWrite) return true;
   if (memory.writtenAt === null || now.getTime() - memory.writtenAt.getTime() > LISTING_MAY_BE_STALE_MS) return false;
   const showsOldNumber = offer.available === memory.beforeWrite && offer.available !== memory.knownAvailable;
   const showsOldStatus = memory.beforeWriteStatus !== null && offer.status === memory.beforeWriteStatus;

@@ -24,6 +24,8 @@ const LEASE_MS = 15_000;
 const MESSAGES_PER_CLAIM = 20;
 const FIRST_DELAY_MS = 15_000;
 const LONGEST_DELAY_MS = 15 * 60_000;
+/** Whatever a notifier asks for: alerts are not kept back for longer. */
+const LONGEST_BLOCK_MS = 60 * 60_000;
 
 /**
  * Sends every message that is due, each at least once: a sender that is killed between sending and noting it repeats
@@ -67,8 +69,9 @@ async function sendClaimed(
       continue;
     }
     counts.failed++;
-    const retryAt = new Date(now().getTime() + (failure.retryInMs ?? backoffMs(message.attempts)));
-    const isBlock = failure.retryInMs !== null;
+    const waitMs = Math.min(failure.retryInMs ?? backoffMs(message.attempts), LONGEST_BLOCK_MS);
+    const retryAt = new Date(now().getTime() + waitMs);
+    const isBlock = failure.kind === 'unavailable' && failure.retryInMs !== null;
     await markFailed(services.db, message.id, { error: failure.message, retryAt, isBlock });
     const { destination } = services.notifier;
     const fields = { event: 'allegro_sync_alert_waiting', destination, attempts: message.attempts, retryAt };

@@ -277,8 +277,16 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
   });
 }
 
+export interface UnsentEnd {
+  readonly state: 'in_sync' | 'superseded' | 'held' | 'unknown';
+  readonly reason: string;
+  /** true: the offer shows what became of what was sent before. */
+  readonly isOutcomeSeen?: boolean;
+}
+
 /**
- * Ends changes without a write: what became unnecessary, or is not ours to touch any more. Only as they were read: a
+ * Ends changes without a write: what became unnecessary, or is not ours to touch any more. What was sent before becomes
+ * `unknown` instead: the next run reads what became of it. Only as they were read: a
  * worker that was stopped must not end what another one has sent meanwhile.
  * @returns how many were ended
  */
@@ -286,13 +294,15 @@ export async function closeUnsent(
   db: Db,
   run: Run,
   changes: readonly Pick<OfferChange, 'offerId' | 'mark'>[],
-  end: { readonly state: 'in_sync' | 'superseded' | 'held' | 'unknown'; readonly reason: string },
+  end: UnsentEnd,
 ): Promise<number> {
   if (changes.length === 0) return 0;
+  const isOutcomeSeen = end.state === 'in_sync' || end.isOutcomeSeen === true;
   const { numAffectedRows } = await sql`
-    update offer_changes c set state = ${end.state}, settled_at = clock_timestamp(),
-      -- That an earlier number may land after it is true until a later run has read it.
-      reason = case when ${end.state} = 'unknown' and c.reason = 'overtakes' then c.reason else ${end.reason} end
+    update offer_changes c set settled_at = clock_timestamp(),
+      -- What was sent may have arrived, and an earlier number may land after it: until a later run has read it.
+      state = case when c.value_sent is null or ${isOutcomeSeen} then ${end.state} else 'unknown' end,
+      reason = case when c.reason = 'overtakes' and not ${isOutcomeSeen} then c.reason else ${end.reason} end
     from unnest(${changes.map(({ offerId }) => offerId)}::text[], ${changes.map(({ mark }) => mark)}::text[])
       as r (offer_id, mark)
     where c.run_id = ${run.runId} and c.offer_id = r.offer_id and c.state in ('planned', 'sending')
@@ -311,7 +321,8 @@ export async function holdForUnbookedSale(
   seen: { readonly available: number; readonly stockAt: Date },
 ): Promise<void> {
   await inTransaction(db, async (trx) => {
-    if ((await closeUnsent(trx, run, [change], { state: 'held', reason: 'unbooked_sale' })) === 0) return;
+    if ((await closeUnsent(trx, run, [change], { state: 'held', reason: 'unbooked_sale', isOutcomeSeen: true })) === 0)
+      return;
     await trx
       .updateTable('offers')
       .set({

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { ChangeKind, OfferMemory, Quarantine } from '../domain/decision.js';
+import type { SyncErrorType } from '../domain/errors.js';
 import type { AccountId, OfferId, RunId, Sku } from '../domain/ids.js';
 import type { EndingMemory } from '../domain/ending.js';
 import type { EndedBy, ListedOffer, OfferStatus } from '../domain/marketplace.js';
@@ -50,9 +51,16 @@ interface BackgroundRow {
   hasPendingCommand: boolean;
 }
 
-/** A write that may have arrived, or may still: also one that was given up. Settled by reading the offer. */
+/** Answers by which a first attempt has certainly not taken place. */
+const REFUSALS = ['OfferRejected', 'OfferNotFound', 'AccessDenied', 'OfferConflict'] satisfies SyncErrorType[];
+
+/**
+ * A write that may have arrived, or may still: also one that was given up, whatever its last answer was. Settled by
+ * reading the offer.
+ */
 const isUnsettled = sql`(c.state in ('sending', 'unknown')
-  or (c.state = 'rejected' and c.error_class = 'OutcomeUnknown' and c.reason is distinct from 'read_later'))`;
+  or (c.state = 'rejected' and c.value_sent is not null and c.reason is distinct from 'read_later'
+    and not (c.attempts < 2 and c.error_class = any(${REFUSALS}::text[]))))`;
 
 /** Reads the background of up to 1000 offers in one query; offers never seen come back as unknown. */
 export async function readBackground(
@@ -176,7 +184,7 @@ export interface ScannedOffer {
 
 /**
  * Stores a part of a scan: what the offers are now and which changes they need, in one transaction, so that an offer
- * counts as seen exactly when its change is planned. What was seen later stays: a worker may have slept with its page.
+ * counts as seen exactly when its change is planned. What the run has seen later stays: a worker may have slept with its page.
  * @returns false: a newer run owns the account, nothing was stored
  */
 export async function recordScan(
@@ -228,7 +236,7 @@ export async function recordScan(
         seen_at = excluded.seen_at, ending_explained = excluded.ending_explained,
         sold_before_ending = excluded.sold_before_ending, gone_at = null, looked_at = null,
         known_sku = excluded.known_sku, listed_as = coalesce(excluded.listed_as, o.listed_as)
-      where o.seen_at <= excluded.seen_at
+      where o.last_run_id is distinct from ${run.runId} or o.seen_at <= excluded.seen_at
       returning o.offer_id`.execute(trx);
     const stored = new Set(rows.map((row) => row.offerId));
     const fresh = scanned.filter((row) => stored.has(row.offer.offerId));
@@ -288,8 +296,9 @@ async function settleByReading(
           and m.state in ('sent', 'accepted') and m.offer_ids ? c.offer_id)
       returning c.offer_id, c.ends_by_status, c.sent_at, u.status
     )
-    update offers o set ended_by_us_at = s.sent_at
-    from settled s
-    where o.account_id = ${run.accountId} and o.offer_id = s.offer_id and s.ends_by_status and s.status = 'ENDED'
-      and s.sent_at is not null`.execute(trx);
+    update offers o set ended_by_us_at = greatest(o.ended_by_us_at, s.sent_at)
+    from (
+      select offer_id, max(sent_at) as sent_at from settled where ends_by_status and status = 'ENDED' group by offer_id
+    ) s
+    where o.account_id = ${run.accountId} and o.offer_id = s.offer_id`.execute(trx);
 }

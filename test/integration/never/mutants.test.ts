@@ -30,11 +30,9 @@ interface Mutant {
 
 const STOCKLESS: Edit = {
   file: DECISION,
-  find: `const { offer, stock, memory } = facts;
-  if (offer.sku === null)`,
+  find: 'const { offer, stock, memory } = facts;',
   replace: `const { offer, memory } = facts;
-  const stock = facts.stock ?? { sku: offer.sku, quantity: 0, updatedAt: new Date(0), lastSaleAt: null };
-  if (offer.sku === null)`,
+  const stock = facts.stock ?? { sku: offer.sku, quantity: 0, updatedAt: new Date(0), lastSaleAt: null };`,
 };
 const BLIND_STOCK: Edit = {
   file: SEND,

@@ -37,7 +37,7 @@ describe('what a running offer needs', () => {
 
 describe('an offer that is not ours to write to', () => {
   test.each<[string, Partial<OfferFacts>]>([
-    ['no_sku', { offer: anOffer({ sku: null }) }],
+    ['no_sku', { offer: anOffer({ sku: null }), memory: aMemory({ sku: null }) }],
     ['unknown_sku', { stock: null }],
     ['not_buy_now', { offer: anOffer({ format: 'AUCTION' }) }],
     ['not_buy_now', { offer: anOffer({ format: 'ADVERTISEMENT' }) }],
@@ -63,7 +63,7 @@ describe('an offer that is not ours to write to', () => {
 
   test('is counted under the first reason that holds', () => {
     const everything = { offer: anOffer({ sku: null, format: 'AUCTION', isFulfillment: true }), isExcluded: true };
-    expect(decide(theFacts(everything))).toEqual({ kind: 'skipped', reason: 'no_sku' });
+    expect(decide(theFacts({ ...everything, isRead: true }))).toEqual({ kind: 'skipped', reason: 'no_sku' });
     expect(decide(theFacts({ offer: anOffer({ status: 'INACTIVE', isFulfillment: true }) }))).toEqual({
       kind: 'skipped',
       reason: 'fulfillment',
@@ -269,7 +269,8 @@ describe('a listing that may be stale', () => {
     const relabelled = theFacts({ memory: aMemory({ sku: toSku('OTHER') }), stock: aStock(8) });
     expect(decide(relabelled)).toEqual({ kind: 'look' });
     expect(decide({ ...relabelled, isRead: true })).toMatchObject({ kind: 'change', change: 'raise' });
-    expect(decide({ ...relabelled, stock: aStock(5) })).toEqual({ kind: 'in_sync' });
+    expect(decide({ ...relabelled, stock: aStock(5) })).toEqual({ kind: 'look' });
+    expect(decide({ ...relabelled, stock: aStock(5), isRead: true })).toEqual({ kind: 'in_sync' });
   });
 
   test('brings an offer back that is on its way to being ended', () => {
