@@ -14,9 +14,12 @@ export interface WriteBounds {
   readonly accounts: number;
 }
 
+/** From a write to the noting of its outcome, the same clock twice. */
+const CLOSED_WITHIN_MS = 1_000;
+
 /** No write did harm, and none was one too many. */
 export function judgeWrites(
-  { report, journal }: Evidence,
+  { report, journal, changes, after }: Evidence,
   faults: readonly DealtFault[],
   bounds: WriteBounds,
 ): OracleVerdict[] {
@@ -28,7 +31,23 @@ export function judgeWrites(
     const isEnding = write.kinds.every((kind) => kind === 'ended_with_stock');
     return isEnding && zeroFeeds.some(({ from, until }) => at >= from && at <= until + bounds.graceMs);
   };
+  // Somebody has ended it while the run was at work: it got a number, and stays ended.
+  const isMeanwhile = (write: HarmfulWrite): boolean => {
+    const at = sentAt.get(write.n) ?? 0;
+    const endedAt = after.find(({ id }) => id === write.offerId)?.endedAt ?? 0;
+    const isOnlyNumber = write.reason === 'ended_by_user' && write.kinds.every((kind) => kind === 'never_touch');
+    return (
+      isOnlyNumber &&
+      changes.some(
+        ({ offerId, plannedAt, settledAt }) =>
+          offerId === write.offerId &&
+          plannedAt.getTime() < endedAt &&
+          (settledAt === null || settledAt.getTime() > at - CLOSED_WITHIN_MS),
+      )
+    );
+  };
   const { samples, total } = report.harmfulWrites;
+  const meanwhile = samples.filter(isMeanwhile).length;
   const believed = samples.filter(isBelieved).length;
   const mostBelieved = zeroFeeds.length * bounds.allowedEndings * bounds.accounts;
   const highest = Math.max(0, ...Object.values(report.clients).map(({ maxIn60s }) => maxIn60s));
@@ -38,9 +57,13 @@ export function judgeWrites(
   return [
     {
       name: 'harmful writes: 0',
-      looked: `${report.requests} requests${believed > 0 ? `; ${believed} endings asked for by a wrong feed` : ''}`,
+      looked: [
+        `${report.requests} requests`,
+        ...(believed > 0 ? [`${believed} endings asked for by a wrong feed`] : []),
+        ...(meanwhile > 0 ? [`${meanwhile} numbers for offers that somebody ended while the run was at work`] : []),
+      ].join('; '),
       findings: [
-        ...samples.filter((write) => !isBelieved(write)).map(describeHarm),
+        ...samples.filter((write) => !isBelieved(write) && !isMeanwhile(write)).map(describeHarm),
         ...(total > samples.length ? [`${total - samples.length} more than are kept`] : []),
         ...(believed > mostBelieved
           ? [`${believed} endings by a feed that said 0 for everything; ${mostBelieved} are allowed`]

@@ -199,7 +199,7 @@ async function planAttempt(
     return null;
   }
   if (decision.kind === 'in_sync' && mayHaveArrived) {
-    const isEndedByStatus = change.endsByStatus && offer.endedBy === 'USER';
+    const isEndedByStatus = change.endSentAt !== null && offer.endedBy === 'USER';
     const confirmation = { available: offer.available, isEndedByStatus, traceId: null };
     await confirmChanges(db, scope.run, [{ ...confirmation, offerId: change.offerId }]);
     return null;
@@ -271,7 +271,7 @@ function factsAgain(
 
 /** What the scan has seen, and what an attempt without a clear answer may have done since. */
 function memoryOf(change: OfferChange, isSameEnding: boolean): OfferMemory {
-  const { sku, valueBefore, statusBefore, knownAt, valueSent, sentAt, sold } = change;
+  const { sku, valueBefore, statusBefore, knownAt, valueSent, sentAt, zeroSentAt, endSentAt, sold } = change;
   // What the scan found without pieces and planned to bring back, it found to be explained.
   const isExplained = isSameEnding || (statusBefore === 'ACTIVE' && valueBefore === 0);
   return {
@@ -283,8 +283,8 @@ function memoryOf(change: OfferChange, isSameEnding: boolean): OfferMemory {
     writtenAt: null,
     endedBy: null,
     endedByFor: null,
-    endedByUsAt: null,
-    zeroSentAt: valueSent === 0 ? sentAt : null,
+    endedByUsAt: endSentAt,
+    zeroSentAt,
     ending: isExplained ? { endedAt: null, soldBefore: sold, isExplained } : null,
     sold,
     unbookedSince: null,

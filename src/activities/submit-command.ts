@@ -76,7 +76,9 @@ async function sendFirst(services: ActivityServices, scope: RunScope, command: C
   }
   const frozen = { ...command, offers: fitting };
   const mark = requireMark(scope, await freezeCommand(db, scope.run, frozen));
-  return send(services, scope, frozen, { firstMark: mark, sendBy });
+  // What has been sent before, in another way, stays marked: it may have arrived.
+  const isFirst = fitting.every((one) => one.mark === null);
+  return send(services, scope, frozen, { firstMark: isFirst ? mark : null, sendBy });
 }
 
 async function sendAgain(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
@@ -163,7 +165,7 @@ function isKeptAtOne(scope: RunScope, value: number, target: number): boolean {
 }
 
 interface Sending {
-  /** Of a command that was not sent before; null: it was, and may have arrived. */
+  /** Of what was not sent before; null: it was, and may have arrived. */
   readonly firstMark: Mark | null;
   /** For `Call.sendBy`. */
   readonly sendBy: number;

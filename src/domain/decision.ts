@@ -60,7 +60,7 @@ export interface OfferMemory {
   readonly endedByFor: Date | null;
   /** When we ended it by its publication status, which the marketplace calls USER. */
   readonly endedByUsAt: Date | null;
-  /** When we sent it a zero that may have arrived, if we have sent nothing else since. */
+  /** When we last sent it a zero, or an ending, that may have arrived. */
   readonly zeroSentAt: Date | null;
   /** null: it showed pieces when it was last seen. */
   readonly ending: EndingMemory | null;

@@ -26,6 +26,9 @@ export interface OfferChange {
   readonly attempts: number;
   /** Set while a write that was answered `accepted` is being carried out. */
   readonly operation: string | null;
+  /** When a zero, and an ending by publication status, were sent that may have arrived, whatever was sent since. */
+  readonly zeroSentAt: Date | null;
+  readonly endSentAt: Date | null;
   /** Of what was sent last: it ends the offer by its publication status. */
   readonly endsByStatus: boolean;
   readonly errorClass: string | null;
@@ -66,6 +69,8 @@ function toChange(run: { runId: RunId; accountId: AccountId }, row: ChangeRow): 
     valueSent: row.valueSent,
     attempts: row.attempts,
     operation: row.operation,
+    zeroSentAt: row.zeroSentAt,
+    endSentAt: row.endSentAt,
     endsByStatus: row.endsByStatus,
     errorClass: row.errorClass,
     sold: row.sold ?? 0,
@@ -164,7 +169,10 @@ export async function markSending(db: Db, run: FencedRun, sending: Sending): Pro
         target = r.target, value_sent = r.target, ends_by_status = ${sending.endsByStatus}, operation = null,
         -- Another number went out before and nobody knows whether it arrived: it may land after this one.
         reason = case when c.value_sent <> r.target then 'overtakes' else c.reason end,
-        sent_at = (select now from moment)
+        sent_at = (select now from moment),
+        zero_sent_at = case when r.target = 0 and not ${sending.endsByStatus} then (select now from moment)
+          else c.zero_sent_at end,
+        end_sent_at = case when ${sending.endsByStatus} then (select now from moment) else c.end_sent_at end
       from ready r
       where c.run_id = ${run.runId} and c.offer_id = r.offer_id
         and (select count(*) from ready) = ${offerIds.length}::integer
@@ -198,7 +206,8 @@ export async function unmarkSending(
     with owner as (
       select id from accounts where id = ${run.accountId} and fence = ${run.fence} for share
     ), unmarked as (
-      update offer_changes c set state = 'planned', value_sent = null, sent_at = null, ends_by_status = false
+      update offer_changes c set state = 'planned', value_sent = null, sent_at = null, ends_by_status = false,
+        zero_sent_at = null, end_sent_at = null
       from owner
       where c.run_id = ${run.runId} and c.offer_id = any(${offerIds}::text[]) and c.state = 'sending'
         and c.sent_at = ${mark}::timestamptz
@@ -265,7 +274,7 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
         and o.known_at <= s.sent_at`.execute(trx);
     // However late it became known, unless something was written since.
     await sql`
-      update offers o set ended_by_us_at = c.sent_at from offer_changes c
+      update offers o set ended_by_us_at = coalesce(c.end_sent_at, c.sent_at) from offer_changes c
       where c.run_id = ${run.runId} and o.account_id = ${run.accountId} and o.offer_id = c.offer_id
         and c.offer_id = any(${confirmations.filter((row) => row.isEndedByStatus).map((row) => row.offerId)}::text[])
         and c.state in ('confirmed', 'unknown') and coalesce(o.written_at, c.sent_at) <= c.sent_at`.execute(trx);

@@ -73,7 +73,7 @@ export async function readBackground(
   const { rows } = await sql<BackgroundRow>`
     with open_changes as (
       select c.offer_id, max(c.value_sent) as unsettled_value, max(c.sent_at) as unsettled_at,
-        max(c.sent_at) filter (where c.ends_by_status) as ending_sent_at
+        max(coalesce(c.end_sent_at, case when c.ends_by_status then c.sent_at end)) as ending_sent_at
       from offer_changes c
       where c.account_id = ${run.accountId} and ${isUnsettled} and c.run_id <> ${run.runId}
       group by c.offer_id
@@ -86,7 +86,7 @@ export async function readBackground(
       o.known_sku as sku, o.known_available, o.known_at, o.before_write, o.before_write_status, o.written_at,
       -- An ending without a known outcome that did take place was ours, if it is one that the marketplace calls USER.
       o.ended_by, o.ended_by_for, greatest(o.ended_by_us_at, c.ending_sent_at) as ended_by_us_at,
-      case when z.kind = 'end' then z.sent_at end as zero_sent_at,
+      z.zero_sent_at,
       o.sold, o.ended_at, o.ending_explained, o.sold_before_ending, o.unbooked_since, o.unbooked_stock_at, o.last_run_id,
       case when o.bucket = 'skipped' then o.reason end as left_alone_for,
       e.offer_id is not null as is_excluded,
@@ -102,7 +102,8 @@ export async function readBackground(
     left join open_commands m on m.offer_id = ids.offer_id
     -- The last thing that we have sent to an offer which shows nothing to sell: only where that is not explained yet.
     left join lateral (
-      select s.kind, s.sent_at from offer_changes s
+      select greatest(case when s.kind = 'end' then s.sent_at end, s.zero_sent_at, s.end_sent_at) as zero_sent_at
+      from offer_changes s
       where s.account_id = ${run.accountId} and s.offer_id = ids.offer_id and s.sent_at is not null
         and not (s.state = 'rejected' and s.attempts < 2)
       order by s.planned_at desc limit 1
@@ -286,6 +287,9 @@ async function settleByReading(
   await sql`
     with settled as (
       update offer_changes c set reason = 'read_later', settled_at = clock_timestamp(),
+        -- It runs: what ends it from now on is not what we have sent before.
+        zero_sent_at = case when u.status = 'ENDED' or u.available = 0 then c.zero_sent_at end,
+        end_sent_at = case when u.status = 'ENDED' or u.available = 0 then c.end_sent_at end,
         state = case when c.state = 'rejected' then c.state when c.value_sent = u.available or (c.kind = 'end' and u.status = 'ENDED') then 'confirmed'
           else 'superseded' end
       from unnest(${offers.map((offer) => offer.offerId)}::text[], ${offers.map((offer) => offer.available)}::integer[],
@@ -294,11 +298,11 @@ async function settleByReading(
         and ${isUnsettled}
         and not exists (select 1 from commands m where m.account_id = ${run.accountId}
           and m.state in ('sent', 'accepted') and m.offer_ids ? c.offer_id)
-      returning c.offer_id, c.ends_by_status, c.sent_at, u.status
+      returning c.offer_id, coalesce(c.end_sent_at, case when c.ends_by_status then c.sent_at end) as sent_at, u.status
     )
     update offers o set ended_by_us_at = greatest(o.ended_by_us_at, s.sent_at)
     from (
-      select offer_id, max(sent_at) as sent_at from settled where ends_by_status and status = 'ENDED' group by offer_id
+      select offer_id, max(sent_at) as sent_at from settled where sent_at is not null and status = 'ENDED' group by offer_id
     ) s
     where o.account_id = ${run.accountId} and o.offer_id = s.offer_id`.execute(trx);
 }

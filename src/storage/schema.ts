@@ -188,6 +188,8 @@ export interface OfferChangesTable {
   answer: JsonOrNull<Record<string, unknown>>;
   plannedAt: Timestamp;
   sentAt: Date | null;
+  zeroSentAt: Date | null;
+  endSentAt: Date | null;
   settledAt: Date | null;
 }
 

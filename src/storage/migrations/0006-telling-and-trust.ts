@@ -10,6 +10,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create index offer_changes_given_up on offer_changes (account_id)
     where state = 'rejected' and value_sent is not null and reason is distinct from 'read_later'`.execute(db);
+  // Kept when another number is sent after it: an ending that took place was ours all the same.
+  await sql`
+    alter table offer_changes add column zero_sent_at timestamptz, add column end_sent_at timestamptz`.execute(db);
   await sql`
     alter table offers
       -- The SKU that is trusted: the listing's may be another offer's until the offer itself was asked.

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { waitUntil } from '../../../src/local/wait-until.js';
 import type { FaultRule } from '../../../simulator/faults.js';
 import { SyncError } from '../../../src/domain/errors.js';
 import type { OfferId, RunId } from '../../../src/domain/ids.js';
@@ -353,6 +354,32 @@ describe('answers that were lost', () => {
     expect(await rowOf(change)).toMatchObject({ state: 'held', reason: 'unbooked_sale' });
     const next = await change.shop.scanned();
     expect(await changeOf(under.db, next, change.offerId)).toMatchObject({ state: 'held', reason: 'unbooked_sale' });
+  });
+
+  test.each([
+    { how: 'a zero', fields: {}, endedBy: 'EMPTY_STOCK' },
+    { how: 'its status', fields: { republish: true }, endedBy: 'USER' },
+  ])('an offer that we have ended by $how is known as ours, though its return had no answer either', async (one) => {
+    const change = await planned(0, one.fields);
+    await plant(PATCH, { kind: 'cutAfter' }, change, 1);
+    const { endingDelayMs } = await under.allegro.admin.settings();
+    await under.allegro.admin.changeSettings({ endingDelayMs: 0 });
+    await send(change);
+    await under.allegro.admin.changeSettings({ endingDelayMs });
+    const hasEnded = async () => (await under.allegro.admin.offer(change.offerId)).endedBy === one.endedBy;
+    expect(await waitUntil(hasEnded, 5_000)).toBe(true);
+    await stock(under, { [change.sku]: 7 });
+    await plant(PATCH, { kind: 'cutBefore' }, change, 1);
+    await again(change).catch(() => undefined);
+    await stock(under, { [change.sku]: 8 });
+
+    const next = await change.shop.scanned();
+
+    expect(await changeOf(under.db, next, change.offerId)).toMatchObject({
+      kind: 'reactivate',
+      state: 'planned',
+      target: 8,
+    });
   });
 
   test.each([
