@@ -273,11 +273,13 @@ test.concurrent('a pause before the retry of one offer is not shown as a wait fo
     updateOfferBatch: () => Promise.resolve({ retry: [OFFER], settled: 0 }),
   });
   await until('the offer pauses', async () => (await readTimers(handle)).length === 1);
+  const readProgress = () => handle.query(accountProgressQuery);
+  await until('nothing else is left to do', async () => (await readProgress()).phase === 'confirming');
 
-  const progress = await handle.query(accountProgressQuery);
+  const { waitingUntil } = await readProgress();
   await handle.terminate();
 
-  expect(progress).toMatchObject({ phase: 'confirming', waitingUntil: null });
+  expect(waitingUntil).toBeNull();
 });
 
 test.concurrent('a permit that is less than two seconds away is left to the request itself', async () => {
