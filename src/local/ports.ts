@@ -33,6 +33,9 @@ export async function choosePort(usual: number | undefined): Promise<number> {
 
 const ATTEMPTS = 3;
 
+/** A server has said that somebody else has its port: perhaps for a moment only, as the local end of a connection. */
+export class PortTakenError extends Error {}
+
 /**
  * Starts something on one port for each usual port, `undefined` meaning any. Another process may take a port between
  * the look and the start: then it is tried again on others, at most three times.
@@ -48,7 +51,8 @@ export async function startOnFreePorts<T>(
       return await start(ports);
     } catch (error) {
       const areFree = await Promise.all(ports.map(isPortFree));
-      if (attempt === ATTEMPTS || areFree.every((isFree) => isFree)) throw error;
+      const isTaken = error instanceof PortTakenError || areFree.includes(false);
+      if (attempt === ATTEMPTS || !isTaken) throw error;
     }
   }
 }

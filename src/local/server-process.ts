@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import { PortTakenError } from './ports.js';
 import type { ProcessRecord } from './process-record.js';
 import type { Print, System } from './system.js';
 import { waitUntil } from './wait-until.js';
@@ -53,9 +54,12 @@ function commandFor(options: ServerProcessOptions): { program: string; args: rea
   return { program: setpriv, args: [death, ...user, '--', options.program, ...options.args] };
 }
 
-function endOfLog(file: string): string {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-15).join('\n');
+function readLog(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
+
+/** As Temporal, PostgreSQL and Redis say it. */
+const PORT_IS_TAKEN = /address already in use/i;
 
 function spawnServer(options: ServerProcessOptions): ChildProcess {
   const command = commandFor(options);
@@ -81,6 +85,8 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null): string
 
 /** Starts a server; it is stopped with `stop`, by the end of this process, or by the next start. */
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
+  // It goes on where the server before it has ended.
+  const logLength = readLog(options.logFile).length;
   const child = spawnServer(options);
   let end: string | undefined;
   let isExpectedToRun = false;
@@ -132,7 +138,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
       }
       const what = end ?? `did not answer within ${START_PATIENCE_MS / 1000} s`;
       await stop();
-      throw new Error(`${options.name} ${what}. Its log ends with:\n${endOfLog(options.logFile)}`);
+      const log = readLog(options.logFile).slice(logLength).trimEnd();
+      const message = `${options.name} ${what}. Its log ends with:\n${log.split('\n').slice(-15).join('\n')}`;
+      throw PORT_IS_TAKEN.test(log) ? new PortTakenError(message) : new Error(message);
     },
     stop,
   };

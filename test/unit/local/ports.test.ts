@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type Server } from 'node:net';
 
-import { choosePort, findFreePort, isPortFree, startOnFreePorts } from '../../../src/local/ports.js';
+import { choosePort, findFreePort, isPortFree, PortTakenError, startOnFreePorts } from '../../../src/local/ports.js';
 
 const servers: Server[] = [];
 
@@ -46,6 +46,15 @@ describe('a start on free ports', () => {
     });
     expect(tried).toHaveLength(2);
     expect(result).toBe(tried[1]);
+  });
+
+  it('is tried again when the server says that its port is taken, though it is free again by now', async () => {
+    let tries = 0;
+    const start = (): Promise<string> => {
+      tries += 1;
+      return tries === 1 ? Promise.reject(new PortTakenError('address already in use')) : Promise.resolve('started');
+    };
+    await expect(startOnFreePorts([undefined], start)).resolves.toBe('started');
   });
 
   it('fails at once when its port is not the reason', async () => {
