@@ -172,7 +172,7 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
   }),
 ];
 
-/** The few that tell most, for each run of CI: a write, a command, the token, and two that only touch the database. */
+/** The few that tell most, for `npm run test:crash`: a write, a command, the token, and two that only touch the database. */
 const TELLING = [
   'openRun, refresh of the token: answered, not reported',
   'submitCommand, command: applied',

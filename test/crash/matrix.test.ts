@@ -7,7 +7,7 @@ import { writeMatrix } from './matrix-table.js';
 /**
  * The real worker is killed at named points of a run and another one goes on: nothing is lost, nothing harmful is
  * written, and nobody is told what is not so. `npm run crash-matrix` goes through all points and writes the table of
- * docs/reliability.md; `npm run test:crash`, and so CI, takes the few that tell most.
+ * docs/reliability.md; `npm run test:crash` takes the few that tell most.
  */
 
 const isWhole = process.env['CRASH_MATRIX'] === 'all';
