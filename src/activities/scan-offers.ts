@@ -215,6 +215,8 @@ function leaveUnread(facts: OfferFacts, error: unknown, askedAt: Date): ScannedO
   if (memory === null) return { ...scanned, isCertain: false };
   return {
     ...scanned,
+    // Else the sale that has ended it would be known already when the offer is read.
+    offer: { ...scanned.offer, sold: memory.sold },
     isCertain: false,
     known: { available: memory.knownAvailable, at: memory.knownAt, sku: memory.sku },
     unbookedSince: memory.unbookedSince,

@@ -343,6 +343,24 @@ describe('offers that are looked at themselves', () => {
     expect(await memoryOf(under.db, offerId)).toMatchObject({ bucket, endedBy: 'USER' });
   });
 
+  test('an offer that sold out, and could not be read at once, is known to have sold out when it can be', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 1 });
+    const offerId = await shop.offer({ externalId: sku, available: 1 });
+    await shop.scanned();
+    await under.allegro.admin.sell({ offerId, quantity: 1 });
+    await stock(under, { [sku]: 5 });
+    await under.allegro.admin.plantFault({ match: { route: OFFER, offerId }, fault: { kind: 'cutBefore' } });
+    await shop.scanned();
+    expect(await memoryOf(under.db, offerId)).toMatchObject({ bucket: 'pending' });
+    await under.allegro.admin.removeFaults();
+
+    const runId = await shop.scanned();
+
+    expect(await changeOf(under.db, runId, offerId)).toMatchObject({ kind: 'reactivate', state: 'planned', target: 5 });
+  });
+
   test('a listing that shows another SKU than the offer itself is not acted on', async () => {
     const shop = await under.shop();
     const [old, real] = [shop.sku(), shop.sku()];
