@@ -91,11 +91,18 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
     if (chosen !== undefined) await warehouse.receive(new Map([[chosen[0], random.whole(1, 10)]]));
   }
 
-  async function writeOff(): Promise<void> {
-    const sku = random.pick([...warehouse.stock].filter(([, quantity]) => quantity > 0))?.[0];
+  async function writeOff(skus: Iterable<string> = warehouse.stock.keys()): Promise<void> {
+    const sku = random.pick([...skus].filter((one) => (warehouse.stock.get(one) ?? 0) > 0));
     if (sku === undefined) return;
     counts.writeOffs += 1;
     await warehouse.writeOff(sku);
+  }
+
+  /** So that an offer has to be ended, however few goods broke before. */
+  async function writeOffWhatIsOnSale(): Promise<void> {
+    const { offers } = await admin.offers({ limit: 100_000 });
+    const onSale = offers.filter((one) => isSellable(one, warehouse.stock));
+    await writeOff(onSale.map((one) => skuOf(one) ?? ''));
   }
 
   /** Somebody puts a number of their own, too high or too low, or ends an offer. */
@@ -123,6 +130,7 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
     async stop() {
       stopping.abort();
       await living;
+      await writeOffWhatIsOnSale();
       await Promise.all(bookings);
       await warehouse.settled();
     },

@@ -67,7 +67,7 @@ function show({ verdicts, faults, life, requests, runs, changes }: ChaosOutcome)
   console.log('\nFaults');
   for (const [name, count] of Object.entries(faults).sort()) console.log(`  ${String(count).padStart(4)} × ${name}`);
   console.log(
-    `\n${life.sales} sales, ${life.deliveries} deliveries, ${life.edits} edits by hand; ${runs} runs, ${changes} changes, ${requests} requests\n`,
+    `\n${life.sales} sales, ${life.deliveries} deliveries, ${life.writeOffs} write-offs, ${life.edits} edits by hand; ${runs} runs, ${changes} changes, ${requests} requests\n`,
   );
   for (const verdict of verdicts) console.log(describe(verdict));
 }

@@ -1,4 +1,4 @@
-import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, Connection, WorkflowNotFoundError, type WorkflowExecutionDescription } from '@temporalio/client';
 
 import type { SimulatorAdmin } from '../simulator/admin-client.js';
 import type { ConnectedAccount } from '../src/local/application.js';
@@ -12,11 +12,21 @@ export const RECOVERY_BOUND_MS = 15_000;
 const LOOK_EVERY_MS = 200;
 
 export interface Recovery {
-  /** From the return of the last part to the first sign of life of the last account that had work. */
+  /** From the return of the last part until the last account that had work went on. */
   readonly ms: number;
-  /** Accounts with a run at work that gave no sign within the bound, and what they were at. */
+  /** Accounts with a run at work that did not go on within the bound, and what they were at. */
   readonly stuck: readonly string[];
 }
+
+interface RunAtWork {
+  readonly runId: string;
+  readonly isHeldByTheDead: boolean;
+}
+
+type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
+
+/** `PENDING_ACTIVITY_STATE_STARTED` of the Temporal API. */
+const STARTED = 2;
 
 export interface RecoveryWatch {
   /** To be called when everything has just become well. */
@@ -30,9 +40,14 @@ export interface RecoveryWatchOptions {
   /** Over a network that stays well. */
   readonly temporalAddress: string;
   readonly namespace: string;
+  /** Process ids of the workers that were killed. */
+  readonly killed: ReadonlySet<number>;
 }
 
-/** Says how soon every account whose run was at work goes on: by a request to the marketplace, or by its end. */
+/**
+ * Says how soon every account whose run was at work goes on: it shows a sign of life, by a request to the marketplace
+ * or by its end, and nothing of it is left in the hands of a worker that was killed.
+ */
 export function watchRecovery(options: RecoveryWatchOptions): RecoveryWatch {
   const connection = Connection.lazy({ address: options.temporalAddress });
   const client = new Client({ connection, namespace: options.namespace });
@@ -48,17 +63,24 @@ export function watchRecovery(options: RecoveryWatchOptions): RecoveryWatch {
   }
 
   /** The execution at work; null: none; undefined: the server does not say. */
-  async function askForRun({ accountId }: ConnectedAccount): Promise<string | null | undefined> {
+  async function askForRun({ accountId }: ConnectedAccount): Promise<RunAtWork | null | undefined> {
     try {
-      const { status, runId } = await client.workflow.getHandle(syncAccountId(accountId)).describe();
-      return status.name === 'RUNNING' ? runId : null;
+      const { status, runId, raw } = await client.workflow.getHandle(syncAccountId(accountId)).describe();
+      if (status.name !== 'RUNNING') return null;
+      return { runId, isHeldByTheDead: (raw.pendingActivities ?? []).some(isHeldByTheDead) };
     } catch (error) {
       return error instanceof WorkflowNotFoundError ? null : undefined;
     }
   }
 
-  async function findRun(account: ConnectedAccount): Promise<string | null> {
-    let found: string | null | undefined;
+  /** An identity begins with the process id. */
+  function isHeldByTheDead({ state, lastWorkerIdentity }: PendingActivity): boolean {
+    const pid = Number.parseInt(lastWorkerIdentity ?? '', 10);
+    return Number(state) === STARTED && options.killed.has(pid);
+  }
+
+  async function findRun(account: ConnectedAccount): Promise<RunAtWork | null> {
+    let found: RunAtWork | null | undefined;
     await waitUntil(
       async () => {
         found = await askForRun(account);
@@ -86,15 +108,15 @@ export function watchRecovery(options: RecoveryWatchOptions): RecoveryWatch {
     async measure() {
       const since = Date.now();
       const atWork = await Promise.all(
-        options.accounts.map(async (account) => ({ account, runId: await findRun(account) })),
+        options.accounts.map(async (account) => ({ account, runId: (await findRun(account))?.runId ?? null })),
       );
       // Work is there for the others too.
       await trigger();
       let waiting = atWork.filter(({ runId }) => runId !== null);
       const goesOn = async ({ account, runId }: (typeof atWork)[number]): Promise<boolean> => {
-        if ((latestBySeller.get(account.sellerId) ?? 0) > since) return true;
         const now = await askForRun(account);
-        return now !== undefined && now !== runId;
+        if (now === undefined || now?.isHeldByTheDead === true) return false;
+        return now?.runId !== runId || (latestBySeller.get(account.sellerId) ?? 0) > since;
       };
       await waitUntil(
         async () => {

@@ -70,7 +70,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
 }
 
 async function unleash(stage: Stage, options: ChaosOptions): Promise<{ dealt: Dealt; life: Life['counts'] }> {
-  const { application, accounts, servers, warehouse } = stage;
+  const { application, accounts, servers, warehouse, workers } = stage;
   const draws = drawsOf(options.seed);
   const { admin } = application;
   const recovery = watchRecovery({
@@ -78,6 +78,7 @@ async function unleash(stage: Stage, options: ChaosOptions): Promise<{ dealt: De
     accounts,
     temporalAddress: servers.temporal.steadyAddress,
     namespace: servers.temporalNamespace,
+    killed: workers.killed,
   });
   const life = startLife({ admin, warehouse, random: draws('life') });
   try {

@@ -11,6 +11,8 @@ export interface Workers {
   killOne(restartAfterMs: number): Promise<void>;
   /** @returns wakes it */
   pauseOne(): () => void;
+  /** Process ids of those that were killed here. */
+  readonly killed: ReadonlySet<number>;
   /** Those that ended without being killed here. */
   readonly unexpectedEnds: readonly string[];
   stop(): void;
@@ -25,6 +27,7 @@ export interface WorkersOptions {
 export async function startWorkers({ application, count, print }: WorkersOptions): Promise<Workers> {
   const running: WorkerProcess[] = [];
   const paused = new Set<WorkerProcess>();
+  const killed = new Set<number>();
   const unexpectedEnds: string[] = [];
   let isStopped = false;
 
@@ -78,6 +81,7 @@ export async function startWorkers({ application, count, print }: WorkersOptions
     async killOne(restartAfterMs) {
       const worker = take();
       forget(worker);
+      killed.add(worker.pid);
       worker.kill('SIGKILL');
       await sleep(restartAfterMs);
       await startAgain();
@@ -91,6 +95,7 @@ export async function startWorkers({ application, count, print }: WorkersOptions
         paused.delete(worker);
       };
     },
+    killed,
     unexpectedEnds,
     stop() {
       isStopped = true;
