@@ -4,7 +4,7 @@ import type { OfferId, RunId } from '../domain/ids.js';
 import type { Call, CommandReport, CommandTask } from '../domain/marketplace.js';
 import { logSyncError } from '../observability/sync-events.js';
 import { recordFailedAttempt, type FailedAttempt } from '../storage/attempts.js';
-import { closeUnsent, confirmChanges, readCommandChanges, type OfferChange } from '../storage/changes.js';
+import { closeUnsent, confirmChanges, readCommandChanges, type Mark, type OfferChange } from '../storage/changes.js';
 import type { Db } from '../storage/database.js';
 import {
   readOffersLeftByCommands,
@@ -191,7 +191,7 @@ async function settleCommand(
     for (const change of changes) {
       const task = byOffer.get(change.offerId);
       if (task?.state !== 'fail') continue;
-      const attempt = failedAttempt(command, task, isOwn);
+      const attempt = failedAttempt(command, { task, mark: change.mark }, isOwn);
       failed.push({ change, task, attempt });
       await recordFailedAttempt(trx, command, attempt);
     }
@@ -202,10 +202,15 @@ async function settleCommand(
   for (const one of failed) logFailedTask(services, command, one);
 }
 
-function failedAttempt({ kind }: Command, task: CommandTask, isOwn: boolean): FailedAttempt {
+function failedAttempt(
+  { kind }: Command,
+  { task, mark }: { task: CommandTask; mark: Mark | null },
+  isOwn: boolean,
+): FailedAttempt {
   const errorClass = task.errorType ?? 'OfferRejected';
   return {
     offerId: task.offerId,
+    mark,
     errorClass,
     code: task.code,
     message: task.message ?? 'the command failed for this offer',

@@ -24,6 +24,7 @@ import {
   markSending,
   recordOperation,
   unmarkSending,
+  type Mark,
   type OfferChange,
 } from '../storage/changes.js';
 import { readDatabaseTime, readStock } from '../storage/offers.js';
@@ -42,6 +43,7 @@ export type Attempt =
       readonly operation: string;
       readonly pollInMs: number;
       readonly confirm: PendingConfirmation;
+      readonly mark: Mark | null;
     }
   /** Worth another attempt. */
   | { readonly kind: 'again'; readonly error: SyncError }
@@ -61,18 +63,19 @@ interface PendingConfirmation {
 export async function sendChange(services: ActivityServices, scope: RunScope, change: OfferChange): Promise<Attempt> {
   if (change.operation !== null && change.valueSent !== null) {
     const confirm = confirmationOf(change, { endsByStatus: change.endsByStatus, target: change.valueSent });
-    return pollOperation(services, scope, change, { operation: change.operation, confirm });
+    return pollOperation(services, scope, change, { operation: change.operation, confirm, mark: change.mark });
   }
-  let { kind } = change;
+  let attempted = change;
   try {
     const plan = await planAttempt(services, scope, change);
     if (plan === null) return { kind: 'settled' };
-    kind = plan.kind;
-    const answer = await writeMarked(services, scope, change, plan);
+    const marked = await markAttempt(services, scope, change, plan);
+    attempted = marked;
+    const answer = await writeMarked(services, scope, marked, plan);
     const confirm = confirmationOf(change, plan);
     if (answer.kind === 'accepted') {
-      await recordOperation(services.db, scope.run, change.offerId, answer.operation);
-      return { ...answer, confirm };
+      await recordOperation(services.db, scope.run, marked, answer.operation);
+      return { ...answer, confirm, mark: marked.mark };
     }
     const numbers = { answered: answer.available, expected: confirm.available };
     const available = await shownAfter(services, scope, change, numbers);
@@ -81,25 +84,34 @@ export async function sendChange(services: ActivityServices, scope: RunScope, ch
     ]);
     return { kind: 'settled' };
   } catch (error) {
-    return recordFailure(services, scope, { ...change, kind }, error);
+    return recordFailure(services, scope, attempted, error);
   }
 }
 
-/**
- * Marks the row, then writes, unless that comes too late. A first write that did not leave takes its mark back: nobody has
- * to look for it.
- */
+type MarkedChange = OfferChange & { readonly mark: Mark };
+
+/** @returns the change with its new mark and the kind it has now; the rest is as it was read */
+async function markAttempt(
+  { db }: ActivityServices,
+  scope: RunScope,
+  change: OfferChange,
+  { kind, target, endsByStatus }: AttemptPlan,
+): Promise<MarkedChange> {
+  const { offerId, mark: seen } = change;
+  const sending = { changes: [{ offerId, target, mark: seen }], commandId: null, kind, endsByStatus };
+  return { ...change, kind, mark: requireMark(scope, await markSending(db, scope.run, sending)) };
+}
+
+/** Writes, unless that comes too late. A first write that did not leave takes its mark back: nobody has to look for it. */
 async function writeMarked(
   { db, marketplace }: ActivityServices,
   scope: RunScope,
-  change: OfferChange,
-  { kind, target, write, endsByStatus, sendBy }: AttemptPlan,
+  change: MarkedChange,
+  { write, sendBy }: AttemptPlan,
 ): Promise<WriteAnswer> {
-  const { offerId, mark: seen } = change;
-  const sending = { changes: [{ offerId, target, mark: seen }], commandId: null, kind, endsByStatus };
-  const mark = requireMark(scope, await markSending(db, scope.run, sending));
+  const { offerId, mark } = change;
   try {
-    return await marketplace.writeOffer({ ...callFor(scope, change, kind), sendBy }, offerId, write);
+    return await marketplace.writeOffer({ ...callFor(scope, change), sendBy }, offerId, write);
   } catch (error) {
     if (change.valueSent === null && isUnsent(error, scope.call.signal)) {
       await unmarkSending(db, scope.run, [offerId], mark);
@@ -121,7 +133,7 @@ export async function pollOperation(
   services: ActivityServices,
   scope: RunScope,
   change: OfferChange,
-  accepted: { operation: string; confirm: PendingConfirmation },
+  accepted: { operation: string; confirm: PendingConfirmation; mark: Mark | null },
 ): Promise<Attempt> {
   try {
     const answer = await services.marketplace.checkOperation(callFor(scope, change), accepted.operation);
@@ -129,7 +141,7 @@ export async function pollOperation(
     await confirmChanges(services.db, scope.run, [{ offerId: change.offerId, ...accepted.confirm, traceId: null }]);
     return { kind: 'settled' };
   } catch (error) {
-    return recordFailure(services, scope, change, error);
+    return recordFailure(services, scope, { ...change, mark: accepted.mark }, error);
   }
 }
 
@@ -376,6 +388,7 @@ export async function recordFailure(
   const next = nextRoute(change, error.type);
   await recordFailedAttempt(services.db, scope.run, {
     offerId: change.offerId,
+    mark: change.mark,
     errorClass: error.type,
     code: error.facts.code ?? null,
     message: error.message,

@@ -286,6 +286,7 @@ async function sendBack(
       const isFinal = change.errorClass === 'OfferRejected' || command.kind === 'end';
       await recordFailedAttempt(trx, scope.run, {
         offerId: change.offerId,
+        mark: change.mark,
         errorClass: error.type,
         code: error.facts.code ?? null,
         message: error.message,
@@ -316,9 +317,10 @@ export function createGiveUpCommand(services: ActivityServices) {
         const command = await readCommand(trx, run.accountId, input.commandId);
         if (command === null || (command.state !== 'sent' && command.state !== 'planned')) return;
         await setCommandState(trx, command.commandId, { from: ['planned'], to: 'superseded' });
-        for (const { offerId } of await readCommandChanges(trx, run, command.commandId)) {
+        for (const { offerId, mark } of await readCommandChanges(trx, run, command.commandId)) {
           await recordFailedAttempt(trx, run, {
             offerId,
+            mark,
             errorClass: 'OutcomeUnknown',
             code: null,
             message: input.message,

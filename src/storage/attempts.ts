@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { SyncErrorType } from '../domain/errors.js';
 import { toOfferId, type AccountId, type OfferId, type RunId } from '../domain/ids.js';
+import { isStillMarked, type Mark } from './changes.js';
 import { inTransaction, type Db } from './database.js';
 import { toStoredText } from './stored-text.js';
 
@@ -8,6 +9,8 @@ type Run = { readonly runId: RunId; readonly accountId: AccountId };
 
 export interface FailedAttempt {
   readonly offerId: OfferId;
+  /** Of what was answered: another worker may have sent the change again since. */
+  readonly mark: Mark | null;
   readonly errorClass: SyncErrorType;
   readonly code: string | null;
   readonly message: string;
@@ -50,6 +53,7 @@ export async function recordFailedAttempt(db: Db, run: Run, attempt: FailedAttem
       .where('runId', '=', run.runId)
       .where('offerId', '=', attempt.offerId)
       .where('state', 'in', ['planned', 'sending'])
+      .where(isStillMarked(attempt.mark))
       .executeTakeFirst();
     // Counted once, however often the same answer is read.
     if (numUpdatedRows === 0n || !attempt.isQuarantined || attempt.next !== 'rejected') return;

@@ -220,14 +220,25 @@ export async function unmarkSending(
   return (rows[0]?.unmarked ?? 0) > 0;
 }
 
+/** Nothing was sent since by another worker. A mark that was taken back is no other. */
+export function isStillMarked(mark: Mark | null) {
+  return sql<boolean>`(sent_at is null or sent_at = ${mark}::timestamptz)`;
+}
+
 /** Keeps the operation of a write that was answered `accepted`, so that a restart polls it and does not send again. */
-export async function recordOperation(db: Db, run: Run, offerId: OfferId, operation: string): Promise<void> {
+export async function recordOperation(
+  db: Db,
+  run: Run,
+  { offerId, mark }: Pick<OfferChange, 'offerId' | 'mark'>,
+  operation: string,
+): Promise<void> {
   await db
     .updateTable('offerChanges')
     .set({ operation })
     .where('runId', '=', run.runId)
     .where('offerId', '=', offerId)
     .where('state', '=', 'sending')
+    .where(isStillMarked(mark))
     .execute();
 }
 

@@ -74,6 +74,7 @@ function markOf(marking: Marking): Mark {
 function aFailure(offerId: OfferId, changes: Partial<FailedAttempt> = {}): FailedAttempt {
   return {
     offerId,
+    mark: null,
     errorClass: 'OfferRejected',
     code: 'X',
     message: 'no',
@@ -98,7 +99,7 @@ describe('a change that has its final state keeps it', () => {
     await closeUnsent(db, run, [{ offerId, mark }], { state: 'unknown', reason: 'x' });
     await recordFailedAttempt(db, run, aFailure(offerId));
     await rejectChange(db, run, offerId, { errorClass: 'X', message: 'x' });
-    await recordOperation(db, run, offerId, '/sale/x');
+    await recordOperation(db, run, { offerId, mark: null }, '/sale/x');
 
     expect(await readChange(db, run, offerId)).toMatchObject({ state, attempts: 0, valueSent: null, operation: null });
     expect(
@@ -266,8 +267,8 @@ describe('what may have arrived', () => {
 
   test('is not what was refused, nor what was never sent', async () => {
     const refused = await aChange();
-    await markSending(db, refused.run, sending([refused.offerId], 3));
-    await recordFailedAttempt(db, refused.run, aFailure(refused.offerId));
+    const mark = markOf(await markSending(db, refused.run, sending([refused.offerId], 3)));
+    await recordFailedAttempt(db, refused.run, aFailure(refused.offerId, { mark }));
     const unsent = await aChange();
 
     expect(await readUnsettled(refused)).toBeUndefined();
@@ -310,6 +311,20 @@ describe('an ending by status that settles late', () => {
 });
 
 describe('attempts', () => {
+  test('a late answer says nothing of what another worker has sent since', async () => {
+    const { run, offerId } = await aChange();
+    const late = markOf(await markSending(db, run, sending([offerId], 3)));
+    const mark = markOf(await markSending(db, run, sending([offerId], 2, late)));
+    const sent = await readChange(db, run, offerId);
+
+    await recordFailedAttempt(db, run, aFailure(offerId, { mark: late }));
+    await recordOperation(db, run, { offerId, mark: late }, '/sale/x');
+
+    expect(await readChange(db, run, offerId)).toEqual(sent);
+    await recordFailedAttempt(db, run, aFailure(offerId, { mark }));
+    expect(await readChange(db, run, offerId)).toMatchObject({ state: 'rejected', attempts: 1 });
+  });
+
   test('a refusal to be tried again is counted and stays sending', async () => {
     const change = await aChange('sending');
 
@@ -343,9 +358,9 @@ describe('attempts', () => {
     if (first === undefined || second === undefined) throw new Error('no changes');
     const [phase] = await planWrites(db, run);
     const batch = phase?.batches[0] ?? 0;
-    await markSending(db, run, sending([first, second], 3));
-    await recordFailedAttempt(db, run, aFailure(first, { next: 'again', errorClass: 'OutcomeUnknown' }));
-    await recordFailedAttempt(db, run, aFailure(second));
+    const mark = markOf(await markSending(db, run, sending([first, second], 3)));
+    await recordFailedAttempt(db, run, aFailure(first, { mark, next: 'again', errorClass: 'OutcomeUnknown' }));
+    await recordFailedAttempt(db, run, aFailure(second, { mark }));
 
     await forgetAttempts(db, run, batch);
 
