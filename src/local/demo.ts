@@ -38,11 +38,15 @@ function step(text: string): void {
 
 /** What has been started, in the order of its start. */
 const started: { stop(): Promise<void> }[] = [];
-let isStopping = false;
+let stopping: Promise<void> | undefined;
 
-async function stopAll(): Promise<void> {
-  isStopping = true;
-  for (const part of started.splice(0).reverse()) await part.stop();
+/** Once, whoever asks for it. */
+function stopAll(): Promise<void> {
+  stopping ??= (async () => {
+    step('Stopping');
+    for (const part of started.splice(0).reverse()) await part.stop();
+  })();
+  return stopping;
 }
 
 async function run(): Promise<boolean> {
@@ -189,15 +193,12 @@ function describeRun({ accounts }: SyncAllAccountsResult, { colors: paint }: Out
 async function main(): Promise<number> {
   const startedAt = Date.now();
   const isWell = await run();
-  step('Stopping');
   await stopAll();
   output.print(`Stopped everything after ${Math.round((Date.now() - startedAt) / 1000)} s.`);
   return isWell ? 0 : 1;
 }
 
 void waitForStopRequest().then(async () => {
-  isStopping = true;
-  output.print('\nStopping');
   // What is still starting is told to stop by the exit hooks.
   await stopAll();
   process.exit(values.once ? 130 : 0);
@@ -207,7 +208,7 @@ main().then(
   (status) => process.exit(status),
   async (error: unknown) => {
     // Connections break when the servers stop; that is no failure.
-    if (isStopping) return;
+    if (stopping !== undefined) return;
     console.error(error instanceof SetUpError ? error.message : error);
     await stopAll();
     process.exit(1);

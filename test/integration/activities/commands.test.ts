@@ -53,6 +53,15 @@ function submit({ runId, commandId }: Pick<Planned, 'runId' | 'commandId'>, act 
   return act.submitCommand({ runId, commandId, priority: 'scheduled' });
 }
 
+/** Nobody learns whether it has arrived; it has not. */
+async function submitInVain(change: Planned): Promise<void> {
+  const lost: Marketplace = {
+    ...under.services.marketplace,
+    submitQuantityCommand: (_call, _command: QuantityCommand) => Promise.reject(new SyncError('OutcomeUnknown', 'cut')),
+  };
+  expect(await failureClass(submit(change, under.with({ marketplace: lost })))).toBe('OutcomeUnknown');
+}
+
 function check({ runId }: Pick<Planned, 'runId'>, isLastCheck = false, act = under.act) {
   return act.checkCommands({ runId, of: 'this_run', priority: 'scheduled', isLastCheck });
 }
@@ -432,12 +441,7 @@ describe('reports', () => {
 
   test('a command that never arrived is given up after five minutes', async () => {
     const change = await planned(4);
-    const lost: Marketplace = {
-      ...under.services.marketplace,
-      submitQuantityCommand: (_call, _command: QuantityCommand) =>
-        Promise.reject(new SyncError('OutcomeUnknown', 'cut')),
-    };
-    await failureClass(submit(change, under.with({ marketplace: lost })));
+    await submitInVain(change);
     await sentAgo(change, 4);
     expect(await check(change)).toEqual({ open: 1, retry: [] });
     await sentAgo(change, 6);
@@ -450,12 +454,7 @@ describe('reports', () => {
 
   test('what has left a command that never arrived goes on by its own way', async () => {
     const change = await planned(4);
-    const lost: Marketplace = {
-      ...under.services.marketplace,
-      submitQuantityCommand: (_call, _command: QuantityCommand) =>
-        Promise.reject(new SyncError('OutcomeUnknown', 'cut')),
-    };
-    await failureClass(submit(change, under.with({ marketplace: lost })));
+    await submitInVain(change);
     await under.act.giveUpCommand({ runId: change.runId, commandId: change.commandId, message: 'no answer' });
     await sentAgo(change, 6);
 
