@@ -46,6 +46,8 @@ export interface CheckCommandsResult {
 const ARRIVES_WITHIN_MS = 5 * 60_000;
 /** One that did arrive is asked for longer: its report may come into being late. */
 const KNOWN_WITHIN_MS = 10 * 60_000;
+/** One that is still at work there after this long holds back its offers no longer. */
+const CARRIED_OUT_WITHIN_MS = 24 * 3_600_000;
 /** Reports asked for at a time, and for how long before the answers so far are reported: well within the time-out. */
 const REPORTS_AT_ONCE = 5;
 const CHECK_FOR_MS = 120_000;
@@ -116,7 +118,7 @@ async function checkCommand(
     await settleCommand(services, scope, command, { tasks: report.tasks, isOwn: input.of === 'this_run' });
     return true;
   }
-  if (!report.isKnown && hasNotArrived(command, await readDatabaseTime(db))) {
+  if (isGivenUp(command, report, await readDatabaseTime(db))) {
     await setCommandState(db, command.commandId, { from: ['sent', 'accepted'], to: 'superseded' });
     await leaveToNextRun(db, command);
     return true;
@@ -143,8 +145,9 @@ async function readReportIfLegible(
   }
 }
 
-function hasNotArrived({ sentAt, state }: Command, now: Date): boolean {
-  const patienceMs = state === 'accepted' ? KNOWN_WITHIN_MS : ARRIVES_WITHIN_MS;
+function isGivenUp({ sentAt, state }: Command, { isKnown }: CommandReport, now: Date): boolean {
+  const untilKnownMs = state === 'accepted' ? KNOWN_WITHIN_MS : ARRIVES_WITHIN_MS;
+  const patienceMs = isKnown ? CARRIED_OUT_WITHIN_MS : untilKnownMs;
   return sentAt !== null && now.getTime() - sentAt.getTime() > patienceMs;
 }
 

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { SyncError } from '../domain/errors.js';
-import type { RunId } from '../domain/ids.js';
+import type { AccountId, RunId } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
 import {
   holdForSales,
@@ -81,14 +81,16 @@ async function readNewSales(
       ({ cursor } = page);
     }
   } catch (error) {
-    if (!(error instanceof SyncError) || endsTheRun(error, accountId === scope.run.accountId)) throw error;
+    if (!(error instanceof SyncError) || endsTheRun(error, accountId, accountId === scope.run.accountId)) throw error;
     await leaveUnread(services, source, error);
   }
 }
 
 /** What stops the run in any case; everything else concerns the hint alone. */
-function endsTheRun(error: SyncError, isOwn: boolean): boolean {
+function endsTheRun(error: SyncError, accountId: AccountId, isOwn: boolean): boolean {
   if (error.type === 'TokenRevoked') return isOwn;
+  // Its own login has to wait: no reason for others to do so.
+  if (error.facts.scope === `login:${accountId}`) return isOwn;
   if (error.type === 'ApplicationRefused') return !isOfTheRequest(error);
   return ['RateLimited', 'DependencyUnavailable', 'Superseded'].includes(error.type);
 }

@@ -1,6 +1,6 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { ScanCursor } from '../workflows/api.js';
-import { decide, isRelabelled, type OfferFacts } from '../domain/decision.js';
+import { decide, decideUnread, isRelabelled, type OfferFacts } from '../domain/decision.js';
 import { SyncError } from '../domain/errors.js';
 import { toSku, type RunId } from '../domain/ids.js';
 import type { Call, EndedBy, ListedOffer, OfferPage } from '../domain/marketplace.js';
@@ -207,11 +207,15 @@ async function lookAtOffers(scan: Scan, chunk: readonly OfferFacts[]): Promise<v
   if (failed !== undefined) throw failed.error;
 }
 
-/** Neither compared nor concluded from: what we knew of it stays. */
-function leaveUnread(facts: OfferFacts, error: unknown, askedAt: Date): ScannedOffer {
-  const { memory } = facts;
+/** Nothing is concluded from it but that fewer pieces cannot wait: what we knew of it stays. */
+function leaveUnread(unread: OfferFacts, error: unknown, askedAt: Date): ScannedOffer {
   const type = error instanceof SyncError ? error.type : 'unknown';
-  const scanned = toScanned(facts, { kind: 'unread', reason: `unreadable: ${type}` as const }, askedAt);
+  const { facts, decision } = decideUnread(unread) ?? {
+    facts: unread,
+    decision: { kind: 'unread', reason: `unreadable: ${type}` } as const,
+  };
+  const { memory } = facts;
+  const scanned = toScanned(facts, decision, askedAt);
   if (memory === null) return { ...scanned, isCertain: false };
   return {
     ...scanned,

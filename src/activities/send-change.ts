@@ -370,8 +370,9 @@ async function readNumber(marketplace: Marketplace, call: Call, { offerId }: Off
 /** Which way a change takes after an error that concerns only its offer. */
 function nextRoute(change: OfferChange, type: SyncErrorType): FailedAttempt['next'] {
   if (RETRYABLE_FOR_ONE_OFFER.includes(type)) return 'again';
+  const isRefused = type === 'OfferRejected' || type === 'AccessDenied';
+  if (isRefused && change.kind === 'end') return change.route === 'end_command' ? 'rejected' : 'end_command';
   if (type !== 'OfferRejected') return 'rejected';
-  if (change.kind === 'end') return change.route === 'end_command' ? 'rejected' : 'end_command';
   // The whole offer is checked by a PATCH; a command may still carry the number (once).
   const hadItsCommand = change.route === 'command' || change.errorClass === 'OfferRejected';
   const mayGoByCommand = change.kind === 'lower' || change.kind === 'raise';

@@ -146,10 +146,11 @@ async function compareWithStock(
     const level = stock.get(sku);
     const target = level === undefined ? null : publishableQuantity(level, scope.account, sold);
     const value = carried.get(offerId);
+    const addsPieces = kind === 'raise' && (target ?? 0) > change.valueBefore;
     if (level === undefined || target === null) gone.push(change);
-    else if (kind === 'raise' && toldSaleAt(level, now, patienceMs) !== null)
+    else if (addsPieces && toldSaleAt(level, now, patienceMs) !== null)
       doubtful.push({ offerId, target, mark, reason: 'unbooked_sale' });
-    else if (kind === 'raise' && isStockTooOld(level, { now, stockMaxAgeMs: maxAgeMs }))
+    else if (addsPieces && isStockTooOld(level, { now, stockMaxAgeMs: maxAgeMs }))
       doubtful.push({ offerId, target, mark, reason: 'stale_stock' });
     else if (value !== undefined && (target === value || isKeptAtOne(scope, value, target)))
       fitting.push({ offerId, target: value, mark });

@@ -195,6 +195,8 @@ export function createRejectOffer(services: ActivityServices) {
     await inRun(services, { ...input, priority: 'scheduled' }, async ({ run }) => {
       const { offerId, errorClass } = input;
       const change = await readChange(services.db, run, offerId);
+      // Sent back already, by a worker that was not heard of since.
+      if (change?.route === 'end_command' && change.state === 'planned') return;
       const isAnswer = isSyncErrorType(errorClass) && RETRYABLE_FOR_ONE_OFFER.includes(errorClass);
       const hasAnotherWay = change?.kind === 'end' && change.target === 0 && change.route !== 'end_command';
       if (isAnswer && hasAnotherWay)

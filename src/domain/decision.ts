@@ -148,6 +148,29 @@ export function decide(facts: OfferFacts): Decision {
 }
 
 /**
+ * What an offer that cannot be read needs all the same; null: nothing that cannot wait. Fewer pieces never wait, and as
+ * many as it may show count.
+ */
+export function decideUnread(facts: OfferFacts): { facts: OfferFacts; decision: Decision } | null {
+  if (isRelabelled(facts)) return null;
+  const { offer, memory } = facts;
+  const unsettled = memory === null || memory.unsettled === null || isOvertaken(memory) ? 0 : memory.unsettled.value;
+  const listed = isListingDoubtful(offer, memory, facts.now) ? 0 : offer.available;
+  const available = Math.max(listed, memory?.knownAvailable ?? 0, unsettled);
+  // A number without a known outcome may have brought it back.
+  const status = unsettled > 0 ? 'ACTIVE' : offer.status;
+  const assumed = { ...facts, offer: { ...offer, available, status }, isRead: true };
+  const decision = decide(assumed);
+  const isFall = decision.kind === 'change' && (decision.change === 'end' || decision.change === 'lower');
+  return isFall ? { facts: assumed, decision } : null;
+}
+
+/** What was confirmed since is what counts. */
+function isOvertaken({ unsettled, writtenAt }: OfferMemory): boolean {
+  return unsettled !== null && writtenAt !== null && writtenAt > unsettled.sentAt;
+}
+
+/**
  * Nothing is concluded from the listing where a write of ours has no known outcome, nor from a row that may be another
  * offer's.
  */

@@ -27,7 +27,7 @@ export function judgeEnding(offer: ListedOffer, memory: OfferMemory | null, now:
   const endedAt = offer.endedAt === null ? null : new Date(offer.endedAt);
   if (memory === null) return { endedAt, soldBefore: offer.sold, isExplained: true };
   const before = memory.ending;
-  const isSame = before !== null && isSameEnding(before.endedAt, endedAt);
+  const isSame = before !== null && isSameEnding(before.endedAt, endedAt) && !isAfterReturn(endedAt, memory);
   const soldBefore = isSame ? before.soldBefore : memory.sold;
   const isExplained = (isSame && before.isExplained) || offer.sold > soldBefore || isOurZero(endedAt ?? now, memory);
   return { endedAt, soldBefore, isExplained };
@@ -46,7 +46,13 @@ function isOurZero(endedAt: Date, { zeroSentAt, endedByUsAt }: OfferMemory): boo
 /** Whether the ending by publication status, which the marketplace calls USER, was ours. */
 export function isOurEnding(offer: ListedOffer, memory: OfferMemory | null): boolean {
   if (memory === null || offer.endedAt === null) return false;
-  return isSoonAfter(new Date(offer.endedAt), memory.endedByUsAt);
+  const endedAt = new Date(offer.endedAt);
+  return isSoonAfter(endedAt, memory.endedByUsAt) && !isAfterReturn(endedAt, memory);
+}
+
+/** We brought it back before, so that this is another ending. One that has no time yet has only begun. */
+function isAfterReturn(endedAt: Date | null, { beforeWriteStatus, writtenAt }: OfferMemory): boolean {
+  return beforeWriteStatus === 'ENDED' && writtenAt !== null && (endedAt === null || endedAt > writtenAt);
 }
 
 /** Both clocks may be wrong by a little, so it may seem to come before. */

@@ -277,9 +277,8 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
       update offers o set known_available = s.available, known_at = s.sent_at, before_write = s.value_before,
         before_write_status = case when s.kind in ('end', 'reactivate') then s.status_before end,
         written_at = s.sent_at, unbooked_since = null, unbooked_stock_at = null,
-        -- What runs again was ended by somebody else when it is ended next.
-        ended_by_us_at = case when s.kind = 'reactivate' then null else o.ended_by_us_at end,
-        ending_explained = case when s.kind = 'end' then o.ending_explained end
+        -- Why it had ended is forgotten when it is seen running: a return may be answered as done and not be carried out.
+        ending_explained = case when s.kind in ('end', 'reactivate') then o.ending_explained end
       from settled s where o.account_id = ${run.accountId} and o.offer_id = s.offer_id
         -- A command of an earlier run may settle after the offer was seen or written again.
         and o.known_at <= s.sent_at`.execute(trx);

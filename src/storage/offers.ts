@@ -60,7 +60,14 @@ const REFUSALS = ['OfferRejected', 'OfferNotFound', 'AccessDenied', 'OfferConfli
  */
 const isUnsettled = sql`(c.state in ('sending', 'unknown')
   or (c.state = 'rejected' and c.value_sent is not null and c.reason is distinct from 'read_later'
-    and not (c.attempts < 2 and c.error_class = any(${REFUSALS}::text[]))))`;
+    and not ${wasRefused('c')}))`;
+
+/** Sent once, and that was refused. A zero and then an ending by status are two, whatever was counted. */
+function wasRefused(change: 'c' | 's') {
+  const column = (name: string) => sql.ref(`${change}.${name}`);
+  return sql`(${column('attempts')} < 2 and ${column('error_class')} = any(${REFUSALS}::text[])
+    and (${column('zero_sent_at')} is null or ${column('end_sent_at')} is null))`;
+}
 
 /** Reads the background of up to 1000 offers in one query; offers never seen come back as unknown. */
 export async function readBackground(
@@ -105,7 +112,7 @@ export async function readBackground(
       select greatest(case when s.kind = 'end' then s.sent_at end, s.zero_sent_at, s.end_sent_at) as zero_sent_at
       from offer_changes s
       where s.account_id = ${run.accountId} and s.offer_id = ids.offer_id and s.sent_at is not null
-        and not (s.state = 'rejected' and s.attempts < 2)
+        and not (s.state = 'rejected' and ${wasRefused('s')})
       order by s.planned_at desc limit 1
     ) z on ids.is_down and o.ending_explained is not true`.execute(db);
   const byId = new Map(rows.map((row) => [row.offerId, toBackground(row, run.runId)]));
@@ -305,4 +312,12 @@ async function settleByReading(
       select offer_id, max(sent_at) as sent_at from settled where sent_at is not null and status = 'ENDED' group by offer_id
     ) s
     where o.account_id = ${run.accountId} and o.offer_id = s.offer_id`.execute(trx);
+  const running = offers.filter(({ status, available }) => status !== 'ENDED' && available > 0);
+  await trx
+    .updateTable('offers')
+    .set({ endedByUsAt: null })
+    .where('accountId', '=', run.accountId)
+    .where('offerId', '=', sql<string>`any(${running.map((offer) => offer.offerId)}::text[])`)
+    .where('endedByUsAt', 'is not', null)
+    .execute();
 }

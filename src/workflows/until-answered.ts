@@ -3,7 +3,10 @@ import type { PermitWait } from '../activities/permit-wait.js';
 import { NOBODYS_ANSWER, type ErrorFacts } from '../domain/errors.js';
 import type { RunFailure } from './api.js';
 
-/** Pauses between two tries while a part is away: from the first to the longest, doubling. */
+/**
+ * Pauses between two tries while a part is away: from the first to the longest, doubling. A lost worker begins anew: it
+ * was waited for already, and another one can go on at once.
+ */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 10_000;
 
@@ -25,6 +28,7 @@ export async function untilAnswered<Result>(patience: Patience, activity: () => 
     try {
       return await activity();
     } catch (error) {
+      if (isWorkerLost(error)) pauseMs = FIRST_PAUSE_MS;
       const wait = waitAfter(error, pauseMs);
       if (wait === null) throw error;
       await (wait.isForPermit ? waitForPermit : sleepWithin)(patience, wait.ms, wait.why);
@@ -54,6 +58,10 @@ export async function waitAsTold(patience: Patience, { ms, why }: PermitWait): P
 
 function deadlineExceeded(at: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(`the deadline of the run is over (${at})`, 'DeadlineExceeded');
+}
+
+function isWorkerLost(error: unknown): boolean {
+  return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
 }
 
 function waitAfter(error: unknown, pauseMs: number): { ms: number; why: string; isForPermit: boolean } | null {

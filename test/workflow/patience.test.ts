@@ -134,6 +134,17 @@ test.concurrent(
   },
 );
 
+test.concurrent('a worker that is lost after a part was away is not waited for as long as the part was', async () => {
+  const away = (): Promise<never> => Promise.reject(failure('DependencyUnavailable'));
+  const { handle } = await bed.startAccount({
+    scanOffers: inTurn(away, away, away, async () => Context.current().cancelled, aPage()),
+  });
+
+  await handle.result();
+
+  expect((await readTimers(handle)).map(({ ms }) => ms)).toEqual([1000, 2000, 4000, 1000]);
+});
+
 test.concurrent('after its deadline a run asks for nothing more: it is counted and told', async () => {
   const { handle } = await bed.startAccount({}, { deadlineAt: new Date(Date.now() - 1000).toISOString() });
 

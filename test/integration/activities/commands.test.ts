@@ -479,6 +479,22 @@ describe('reports', () => {
     expect(await commandState(change.commandId)).toBe('superseded');
   });
 
+  test('a command that is never carried out holds back its offers for a day', async () => {
+    const change = await planned(4);
+    await submit(change);
+    const endless: Marketplace = {
+      ...under.services.marketplace,
+      readQuantityCommand: () => Promise.resolve({ isKnown: true, isComplete: false, tasks: [] }),
+    };
+    await sentAgo(change, 23 * 60);
+    expect(await check(change, false, under.with({ marketplace: endless }))).toEqual({ open: 1, retry: [] });
+    await sentAgo(change, 25 * 60);
+
+    expect(await check(change, false, under.with({ marketplace: endless }))).toEqual({ open: 0, retry: [] });
+
+    expect(await commandState(change.commandId)).toBe('superseded');
+  });
+
   test('a report that cannot be understood leaves its command open and does not stop the run', async () => {
     const change = await planned(4);
     await submit(change);

@@ -296,6 +296,20 @@ describe('what cannot be read', () => {
   });
 });
 
+test('another account’s login that has to wait leaves this run alone; its own is waited for', async () => {
+  const { low, other } = await scene();
+  const runId = await low.shop.scanned();
+  const blocked = (accountId: string) => ({
+    readSales: (...[call, cursor]: Parameters<typeof under.services.events.readSales>) =>
+      call.accountId === accountId
+        ? Promise.reject(new SyncError('RateLimited', 'wait', { scope: `login:${accountId}`, retryInMs: 60_000 }))
+        : under.services.events.readSales(call, cursor),
+  });
+
+  expect(await asked(runId, under.with({ events: blocked(other.shop.accountId) }))).toMatchObject({ held: 0 });
+  expect(await failureClass(asked(runId, under.with({ events: blocked(low.shop.accountId) })))).toBe('RateLimited');
+});
+
 describe('a sale that becomes known after the raise was planned', () => {
   async function sold(sku: string, shop: Shop): Promise<void> {
     await under.db
@@ -313,6 +327,20 @@ describe('a sale that becomes known after the raise was planned', () => {
     await under.act.updateOfferBatch({ runId, batch: phases[0]?.batches[0] ?? 0, priority: 'scheduled' });
 
     expect(await changeOf(under.db, runId, low.offerId)).toMatchObject({ ...HELD, valueSent: null });
+  });
+
+  test('does not hold what has become a lowering meanwhile', async () => {
+    const { sku, low, other } = await scene();
+    await low.shop.offers(Array.from({ length: 12 }, () => ({ externalId: sku, available: 4 })));
+    const runId = await low.shop.scanned();
+    const { phases } = await under.act.planWrites({ runId });
+    await stock(under, { [sku]: 2 });
+    await sold(sku, other.shop);
+
+    const commandId = phases[0]?.commandIds[0] ?? '';
+    await under.act.submitCommand({ runId, commandId, priority: 'scheduled' });
+
+    expect(await changeOf(under.db, runId, low.offerId)).toMatchObject({ state: 'planned', target: 2, route: 'patch' });
   });
 
   test('holds it before it is sent by a command', async () => {

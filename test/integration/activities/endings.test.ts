@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { OfferId, RunId } from '../../../src/domain/ids.js';
+import type { Marketplace } from '../../../src/domain/marketplace.js';
 import {
   changeOf,
   journalEnd,
@@ -17,7 +18,7 @@ import { driveSync } from './sync-driver.js';
 let under: ActivitiesUnderTest;
 
 beforeAll(async () => {
-  under = await setUpActivities({ endingDelayMs: 1, operationDelayMs: 1 });
+  under = await setUpActivities({ endingDelayMs: 1, operationDelayMs: 1 }, { isUnpaced: true });
 });
 afterEach(() => under.allegro.admin.removeFaults());
 afterAll(() => under.close());
@@ -115,6 +116,38 @@ test('so does one that we have set to 0, also when the answer to our zero was lo
 
     expect(await under.allegro.admin.offer(scene.offerId)).toMatchObject({ status: 'ACTIVE', available: 4 });
   }
+});
+
+test.each([
+  ['sold out', false],
+  ['ended by our command', true],
+])('a return that is answered as done and not carried out is asked for again (%s)', async (_, endings) => {
+  const scene = await inSync();
+  const { shop, sku, offerId } = scene;
+  if (endings) await under.allegro.admin.editOffer(offerId, { rejection: { commands: true } });
+  else await under.allegro.admin.sell({ offerId, quantity: 5, lowersTruth: true });
+  await stock(under, { [sku]: 0 });
+  await ran(scene);
+  expect(await under.allegro.admin.offer(offerId)).toMatchObject({
+    status: 'ENDED',
+    endedBy: endings ? 'USER' : 'EMPTY_STOCK',
+  });
+  await under.allegro.admin.editOffer(offerId, { rejection: null });
+  await stock(under, { [sku]: 4 });
+  const marketplace: Marketplace = {
+    ...under.services.marketplace,
+    writeOffer: () => Promise.resolve({ kind: 'applied', available: 4, traceId: null }),
+  };
+  const runId = await shop.scanned();
+  await driveSync(under.with({ marketplace }), { accountId: shop.accountId, runId });
+  expect(await changeOf(under.db, runId, offerId)).toMatchObject({ kind: 'reactivate', state: 'confirmed' });
+
+  // The number of before may have been sold.
+  await stock(under, { [sku]: 3 });
+
+  await ran(scene);
+
+  expect(await under.allegro.admin.offer(offerId)).toMatchObject({ status: 'ACTIVE', available: 3 });
 });
 
 test('once it is back, a zero of somebody else is theirs, though ours came before', async () => {

@@ -71,6 +71,47 @@ describe('an offer that has to go to 0 and cannot be set', () => {
     expect((await memoryOf(under.db, offerId)).endedByUsAt).not.toBeNull();
   });
 
+  test('forbidden: the same', async () => {
+    const shop = await under.shop();
+    const offerId = await anOffer(shop, 0);
+    await plant({ kind: 'status', status: 403 }, offerId);
+
+    const { result } = await sync(shop);
+
+    expect(result.buckets).toMatchObject({ ended: 1 });
+    expect(await under.allegro.admin.offer(offerId)).toMatchObject({ status: 'ENDED', endedBy: 'USER' });
+  });
+
+  test('not readable, and with a write of which nobody knows the outcome: the same', async () => {
+    const shop = await under.shop();
+    const offerId = await anOffer(shop, 12);
+    await plant({ kind: 'status', status: 503 }, offerId);
+    await sync(shop);
+    expect(await under.allegro.admin.offer(offerId)).toMatchObject({ available: 10 });
+    await under.allegro.admin.removeFaults();
+    await plant({ kind: 'status', status: 500 }, offerId, 'GET /sale/product-offers/{offerId}');
+    await stock(under, { [(await memoryOf(under.db, offerId)).sku ?? '']: 0 });
+
+    const { result } = await sync(shop);
+
+    expect(result.buckets).toMatchObject({ ended: 1 });
+    expect(await under.allegro.admin.offer(offerId)).toMatchObject({ status: 'ENDED', endedBy: 'USER' });
+  });
+
+  test('a worker that sleeps when it is sent back takes it for refused no more', async () => {
+    const shop = await under.shop();
+    const offerId = await anOffer(shop, 0);
+    const runId = await shop.scanned();
+    await plant({ kind: 'status', status: 409, body: CONFLICT }, offerId);
+    await under.act.updateOfferBatch({ runId, batch: await batchOf(runId), ...SCHEDULED });
+    const reject = () => under.act.rejectOffer({ runId, offerId, errorClass: 'OfferConflict', message: 'used up' });
+    await reject();
+
+    await reject();
+
+    expect(await changeOf(under.db, runId, offerId)).toMatchObject({ route: 'end_command', state: 'planned' });
+  });
+
   test('busy at every attempt: the same, as the last way', async () => {
     const shop = await under.shop();
     const offerId = await anOffer(shop, 0);
