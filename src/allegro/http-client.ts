@@ -4,7 +4,7 @@ import got, { RequestError, TimeoutError, type Response } from 'got';
 import { SyncError, type SyncErrorType } from '../domain/errors.js';
 import type { AccountId, OfferId, Sku } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
-import { LimiterUnavailable, type Quota, type RateLimiter } from '../rate-limit/limiter.js';
+import { LimiterUnavailable, type Grant, type Quota, type RateLimiter } from '../rate-limit/limiter.js';
 import type { AnswerKind } from './error-table.js';
 import { parseProblem } from './answers.js';
 import { answerError, findErrorRule, transportError } from './errors.js';
@@ -50,7 +50,7 @@ export interface HttpClientOptions {
   readonly authUrl: string;
   /** `AppName/1.0.0 (+https://…)`; Allegro rejects requests without it (#13126). */
   readonly userAgent: string;
-  readonly limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered'>;
+  readonly limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered' | 'unanswered'>;
   readonly stopSwitch: StopSwitch;
   readonly onRequest?: (report: RequestReport) => void;
   /** Requests in flight of this process, the wait for their permits included. Default 300. */
@@ -148,10 +148,24 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
           scope: permit.scope,
         });
       }
-      if (isWrite(request)) await checkStop();
-      refuseLate(request);
-      if (permit.isFresh()) return { waitMs: Math.round(performance.now() - startedAt), isProbe: permit.probe };
+      const isToBeSent = await mayStillBeSent(request, permit).catch(async (error: unknown) => {
+        await giveBackProbe(request, permit.probe);
+        throw error;
+      });
+      if (isToBeSent) return { waitMs: Math.round(performance.now() - startedAt), isProbe: permit.probe };
+      await giveBackProbe(request, permit.probe);
     }
+  }
+
+  async function mayStillBeSent(request: HttpRequest, permit: Pick<Grant, 'isFresh'>): Promise<boolean> {
+    if (isWrite(request)) await checkStop();
+    refuseLate(request);
+    return permit.isFresh();
+  }
+
+  /** Else everybody would wait for what was never answered. */
+  async function giveBackProbe({ quotas }: HttpRequest, isProbe: boolean): Promise<void> {
+    if (isProbe) await options.limiter.unanswered(quotas).catch(() => undefined);
   }
 
   async function exchange(request: HttpRequest): Promise<Response<string>> {
@@ -204,9 +218,14 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     const permit = await takePermit(request);
     report.permitWaitMs = permit.waitMs;
     const sentAt = performance.now();
-    const response = await exchange(request).finally(() => {
-      report.durationMs = Math.round(performance.now() - sentAt);
-    });
+    const response = await exchange(request)
+      .catch(async (error: unknown) => {
+        await giveBackProbe(request, permit.isProbe);
+        throw error;
+      })
+      .finally(() => {
+        report.durationMs = Math.round(performance.now() - sentAt);
+      });
     const answer: HttpAnswer = {
       status: response.statusCode,
       body: response.body,

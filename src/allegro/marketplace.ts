@@ -24,7 +24,7 @@ export interface AllegroOptions {
   readonly userAgent: string;
   /** `ALLEGRO_SYNC_RATE_LIMIT`: requests per Client ID in any 60 s. */
   readonly requestsPerMinute: number;
-  readonly limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered' | 'usage'>;
+  readonly limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered' | 'unanswered' | 'usage'>;
   readonly tokenStore: TokenStore;
   readonly stopSwitch: StopSwitch;
   /** Told of every request, for logs and metrics. */

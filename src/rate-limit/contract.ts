@@ -77,8 +77,10 @@ export interface RateLimiter {
    * Blocks the quotas whose own count is near the limit, else all, and lowers their assumed limit by 10 % for an hour.
    */
   penalise(quotas: readonly Quota[], retryAfterMs: number | null): Promise<void>;
-  /** Tells everybody that a probe was answered with anything but 429; without it full pace returns 10 s later. */
+  /** Tells everybody that a probe was answered with anything but 429; without a word full pace returns 10 s later. */
   answered(quotas: readonly Quota[]): Promise<void>;
+  /** Tells everybody that a probe was not sent or had no answer: the next request is the probe. */
+  unanswered(quotas: readonly Quota[]): Promise<void>;
   usage(quotas: readonly Quota[]): Promise<ScopeUsage[]>;
   /** Asks Redis now. Null = permits can be had, else what is wrong, for readyz. */
   findTrouble(): Promise<string | null>;

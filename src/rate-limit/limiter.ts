@@ -151,8 +151,16 @@ class SharedRateLimiter implements RateLimiter {
     this.pump();
   }
 
-  async answered(quotas: readonly Quota[]): Promise<void> {
-    await this.ask('answered', quotas);
+  answered(quotas: readonly Quota[]): Promise<void> {
+    return this.tellOfProbe('answered', quotas);
+  }
+
+  unanswered(quotas: readonly Quota[]): Promise<void> {
+    return this.tellOfProbe('unanswered', quotas);
+  }
+
+  private async tellOfProbe(outcome: 'answered' | 'unanswered', quotas: readonly Quota[]): Promise<void> {
+    await this.ask(outcome, quotas);
     for (const { scope } of quotas) this.closed.resume(scope);
     this.pump();
   }
@@ -297,7 +305,7 @@ class SharedRateLimiter implements RateLimiter {
   }
 
   private async ask(
-    operation: 'take' | 'peek' | 'penalise' | 'answered' | 'usage' | 'hello',
+    operation: 'take' | 'peek' | 'penalise' | 'answered' | 'unanswered' | 'usage' | 'hello',
     quotas: readonly Quota[],
     argument: { first?: number; second?: string } = {},
   ): Promise<ScriptAnswer> {

@@ -206,6 +206,11 @@ elseif operation == 'answered' then
     if q.blocked > 0 and q.blocked <= now and q.probe > 0 then redis.call('HSET', q.key, 'blocked', 0, 'probe', 0) end
   end
 
+elseif operation == 'unanswered' then
+  for _, q in ipairs(quotas) do
+    if q.blocked > 0 and q.probe > 0 then redis.call('HSET', q.key, 'probe', 0) end
+  end
+
 elseif operation == 'usage' then
   for _, q in ipairs(quotas) do
     reply({ (spentSince(q, now - q.window)), max(0, q.blocked - now), q.assumed })

@@ -6,7 +6,7 @@ export class LimiterUnavailable extends Error {
   override readonly name = 'LimiterUnavailable';
 }
 
-export type Operation = 'take' | 'peek' | 'penalise' | 'answered' | 'usage' | 'restore' | 'hello';
+export type Operation = 'take' | 'peek' | 'penalise' | 'answered' | 'unanswered' | 'usage' | 'restore' | 'hello';
 
 export interface ScriptCall {
   operation: Operation;

@@ -12,7 +12,7 @@ import { USER_AGENT } from './allegro-under-test.js';
 export function openLimiter(changes: Partial<RateLimiter> = {}) {
   const asked: Parameters<RateLimiter['acquire']>[] = [];
   const penalised: Parameters<RateLimiter['penalise']>[] = [];
-  const limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered' | 'usage'> = {
+  const limiter: Pick<RateLimiter, 'acquire' | 'peek' | 'penalise' | 'answered' | 'unanswered' | 'usage'> = {
     acquire: (...args) => {
       asked.push(args);
       return Promise.resolve({ kind: 'granted', waitMs: 0, probe: false, isFresh: () => true });
@@ -23,6 +23,7 @@ export function openLimiter(changes: Partial<RateLimiter> = {}) {
       return Promise.resolve();
     },
     answered: () => Promise.resolve(),
+    unanswered: () => Promise.resolve(),
     usage: () => Promise.resolve([]),
     ...changes,
   };

@@ -19,11 +19,15 @@ let offerId: OfferId;
 beforeAll(async () => {
   under = await setUpAllegro();
   // Penalties and quotas are tested elsewhere; here each answer counts.
-  const limiter: Pick<ReturnType<typeof createRateLimiter>, 'acquire' | 'peek' | 'penalise' | 'answered' | 'usage'> = {
+  const limiter: Pick<
+    ReturnType<typeof createRateLimiter>,
+    'acquire' | 'peek' | 'penalise' | 'answered' | 'unanswered' | 'usage'
+  > = {
     acquire: () => Promise.resolve({ kind: 'granted', waitMs: 0, probe: false, isFresh: () => true }),
     peek: () => Promise.resolve({ waitMs: 0, scope: null }),
     penalise: () => Promise.resolve(),
     answered: () => Promise.resolve(),
+    unanswered: () => Promise.resolve(),
     usage: () => Promise.resolve([]),
   };
   allegro = under.another({ limiter });

@@ -185,6 +185,35 @@ describe('permits', () => {
     server.close();
   });
 
+  test.each([
+    ['that is cut off', true],
+    ['that comes too late to be sent', false],
+  ])('of a probe %s are told too', async (_, isFresh) => {
+    let unanswered = 0;
+    let taken = 0;
+    const { limiter } = openLimiter({
+      acquire: () => {
+        taken += 1;
+        return Promise.resolve({ kind: 'granted', waitMs: 0, probe: taken === 1, isFresh: () => isFresh || taken > 1 });
+      },
+      unanswered: () => {
+        unanswered += 1;
+        return Promise.resolve();
+      },
+    });
+    const { url, server } = await serve((_request, response) => {
+      if (isFresh) response.destroy();
+      else response.end('{}');
+    });
+
+    await clientFor(url, { limiter })
+      .send(request())
+      .catch(() => undefined);
+
+    expect(unanswered).toBe(1);
+    server.close();
+  });
+
   test('are taken only when there is room to send at once', async () => {
     const { limiter, asked } = openLimiter();
     const waiting: (() => void)[] = [];

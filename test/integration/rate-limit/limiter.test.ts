@@ -323,6 +323,8 @@ describe('a 429', () => {
     const granted: Grant[] = [];
     for (const outcome of await Promise.all(outcomes)) if (outcome.kind === 'granted') granted.push(outcome);
     expect(granted.map(({ probe }) => probe)).toEqual([true]);
+    await one.unanswered([app]);
+    expect(await grantOf(other, [app])).toMatchObject({ probe: true });
     await one.answered([app]);
     const next = await Promise.all([one, other].map((limiter) => grantOf(limiter, [app])));
     expect(next.map(({ probe }) => probe)).toEqual([false, false]);

@@ -236,6 +236,18 @@ describe('a penalty', () => {
     expect(await take(scripted.script, [app])).toMatchObject({ granted: true, probe: false });
   });
 
+  it('goes on with the next request as its probe when the first had no answer', async () => {
+    await penalise(30_000, app);
+    moveTo(nowMs + 30_000);
+    await take(scripted.script, [app]);
+    await scripted.script.call({ operation: 'unanswered', quotas: [app] });
+    expect(await take(scripted.script, [app])).toMatchObject({ granted: true, probe: true });
+    expect(await take(scripted.script, [app])).toMatchObject({ granted: false, reason: 2 });
+    await scripted.script.call({ operation: 'answered', quotas: [app] });
+    await scripted.script.call({ operation: 'unanswered', quotas: [app] });
+    expect(await take(scripted.script, [app])).toMatchObject({ granted: true, probe: false });
+  });
+
   it('does not wait longer than 10 s for a probe that nobody answers for', async () => {
     await penalise(30_000, app);
     moveTo(nowMs + 30_000);
