@@ -122,7 +122,7 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: ENDING,
-        find: 'return isSoonAfter(new Date(offer.endedAt), memory.endedByUsAt);',
+        find: 'return isSoonAfter(endedAt, memory.endedByUsAt) && !isAfterReturn(endedAt, memory);',
         replace: 'return memory.endedByUsAt !== null;',
       },
     ],
