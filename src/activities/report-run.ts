@@ -13,6 +13,7 @@ import { hasUsedApprovals } from '../storage/guarded-changes.js';
 import { readHeldReasons, resolveIncidents } from '../storage/incidents.js';
 import {
   countVanishedStock,
+  readLastingSystemClasses,
   readOpenAccountClasses,
   readRecoveredOffers,
   readStaleStock,
@@ -94,7 +95,7 @@ export async function reportLoginPauses(db: Db): Promise<void> {
 function problemOf(account: AccountName, failure: RunFailure): Problem {
   const action = actionFor(failure, account.accountId);
   return {
-    account: OF_THE_SYSTEM.includes(failure.class) ? null : account,
+    ...(OF_THE_SYSTEM.includes(failure.class) ? { account: null, metBy: account } : { account }),
     class: failure.class,
     title: titleOf(failure.class),
     details: failure.message,
@@ -216,5 +217,8 @@ async function reportRecovered(
   if (classes.length > 0) await tellOver(trx, { account, filter: { classes, offerIds: null } });
   const offerIds = await readRecoveredOffers(trx, run);
   if (offerIds.length > 0) await tellOver(trx, { account, filter: { offerIds } });
-  await tellOver(trx, { account: null, filter: { classes: OF_THE_SYSTEM } });
+  // A problem of the system may be met by one account alone, whose runs take turns with those of the others.
+  const lasting = await readLastingSystemClasses(trx);
+  const over = OF_THE_SYSTEM.filter((name) => !lasting.includes(name));
+  if (over.length > 0) await tellOver(trx, { account: null, filter: { classes: over } });
 }

@@ -23,6 +23,8 @@ export interface AccountName {
 export interface Problem {
   /** null: the whole system. */
   readonly account: AccountName | null;
+  /** Of the whole system: the account whose run met it. */
+  readonly metBy?: AccountName;
   readonly class: string;
   readonly title: string;
   /** What is known about it; one paragraph. */
@@ -36,13 +38,17 @@ export interface Problem {
 
 /** @returns the incident; its message is in the outbox if the incident is new */
 export async function tellProblem(trx: Db, problem: Problem): Promise<OpenedIncident> {
-  const { account, runId } = problem;
+  const { account, metBy, runId, action } = problem;
   const incident = await openIncident(trx, {
     ...(account === null ? {} : { accountId: account.accountId }),
     ...(runId === undefined ? {} : { runId }),
     class: problem.class,
     title: problem.title,
-    details: { details: problem.details, ...(problem.action === undefined ? {} : { action: problem.action }) },
+    details: {
+      details: describeProblem(problem),
+      ...(action === undefined ? {} : { action }),
+      ...(metBy === undefined ? {} : { accountId: metBy.accountId }),
+    },
   });
   if (incident.isNew) {
     await enqueue(trx, { dedupeKey: `incident/${incident.id}/opened`, message: problemMessage(problem) });
@@ -50,12 +56,16 @@ export async function tellProblem(trx: Db, problem: Problem): Promise<OpenedInci
   return incident;
 }
 
+function describeProblem({ details, metBy }: Problem): string {
+  return metBy === undefined ? details : `met by the account ${metBy.accountName} (${metBy.accountId}): ${details}`;
+}
+
 function problemMessage(problem: Problem): AlertMessage {
   const { account, runId, action } = problem;
   const told = {
     class: problem.class,
     title: problem.title,
-    details: problem.details,
+    details: describeProblem(problem),
     since: (problem.since ?? new Date()).toISOString(),
     ...(action === undefined ? {} : { action }),
   };

@@ -82,6 +82,28 @@ export async function readOpenAccountClasses(db: Db, { accountId, runId }: Run):
   return rows.map((row) => row.class);
 }
 
+/**
+ * Classes of the system's open incidents that last: the newest run of some account ended with one, or the account that
+ * met it last could not open its run, which leaves no row, and has come to the end of none since. A run that was
+ * overtaken or stopped shows nothing, and an account that is paused will not meet it.
+ */
+export async function readLastingSystemClasses(db: Db): Promise<string[]> {
+  const { rows } = await sql<{ class: string }>`
+    select i.class from incidents i
+    where i.state = 'open' and i.account_id is null and i.offer_id is null and exists (
+      select from accounts a
+      left join lateral (
+        select r.failure ->> 'class' as failure, r.finished_at from sync_runs r
+        where r.account_id = a.id and r.state = 'closed' and r.outcome not in ('superseded', 'stopped')
+        order by r.started_at desc limit 1
+      ) newest on true
+      where a.paused_reason is null and (newest.failure = i.class
+        or (i.run_id is null and i.details ->> 'accountId' = a.id
+          and coalesce(newest.finished_at < i.last_seen_at, true)))
+    )`.execute(db);
+  return rows.map((row) => row.class);
+}
+
 /** The stock that keeps this run from raising, the longest unchanged first. */
 export async function readStaleStock(db: Db, run: Run): Promise<{ sku: string; updatedAt: Date }[]> {
   const { rows } = await sql<{ sku: string; updatedAt: Date }>`

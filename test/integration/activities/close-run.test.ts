@@ -1,7 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CloseRunInput } from '../../../src/activities/close-run.js';
 import type { RunId } from '../../../src/domain/ids.js';
 import type { Marketplace } from '../../../src/domain/marketplace.js';
+import { pauseAccount } from '../../../src/storage/accounts.js';
 import { openIncident } from '../../../src/storage/incidents.js';
 import {
   changeOf,
@@ -118,6 +119,87 @@ describe('problems of the whole account', () => {
 
     await close(shop, await shop.scanned());
     expect(await openOf(shop)).toEqual([]);
+  });
+});
+
+describe('problems of the whole system', () => {
+  const REFUSED = { class: 'ApplicationRefused', message: 'the login was encrypted with another key' };
+  const ofTheSystem = async (problemClass: string) =>
+    under.db
+      .selectFrom('incidents')
+      .select(['state', 'occurrences', 'details'])
+      .where('accountId', 'is', null)
+      .where('class', '=', problemClass)
+      .orderBy('id')
+      .execute();
+  const toldOf = async (...kinds: string[]) => {
+    const rows = await under.db.selectFrom('outbox').select('message').orderBy('id').execute();
+    return rows.map(({ message }) => message).filter(({ kind }) => typeof kind === 'string' && kinds.includes(kind));
+  };
+
+  beforeEach(async () => {
+    await under.db.deleteFrom('incidents').execute();
+    await under.db.deleteFrom('outbox').execute();
+  });
+
+  test('that only one account meets last while the others work, and end with a run of its own', async () => {
+    const [one, other] = [await under.shop(), await under.shop()];
+    for (const tick of [1, 2]) {
+      const failed = await close(one, await one.open(), { end: 'failed', failure: REFUSED, accountName: 'Tea House' });
+      expect(failed.outcome).toBe('failed');
+      await close(other, await other.scanned());
+      expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'open', occurrences: tick }]);
+    }
+    expect(await toldOf('system_problem', 'resolved')).toMatchObject([
+      { details: `met by the account Tea House (${one.accountId}): the login was encrypted with another key` },
+    ]);
+
+    // Neither what was stopped nor what was overtaken has shown that it is over.
+    await close(one, await one.open(), { end: 'stopped', failure: { class: 'Cancelled', message: 'x' } });
+    await one.open();
+    const right = await one.open();
+    await close(other, await other.scanned());
+    expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'open' }]);
+
+    await close(one, right);
+    expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'resolved' }]);
+    expect(await toldOf('system_problem', 'resolved')).toMatchObject([
+      { kind: 'system_problem' },
+      { kind: 'resolved' },
+    ]);
+  });
+
+  test('last too where the account could not even open its run', async () => {
+    const [one, other] = [await under.shop(), await under.shop()];
+    await close(one, await one.scanned());
+    const input = { accountId: one.accountId, runId: null, accountName: 'Tea House', mode: 'live' } as const;
+    await under.act.closeRun({ ...input, end: 'failed', failure: REFUSED });
+
+    await close(other, await other.scanned());
+    expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'open' }]);
+
+    await close(one, await one.scanned());
+    expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'resolved' }]);
+  });
+
+  test('are over when the only account that meets them is paused', async () => {
+    const [one, other] = [await under.shop(), await under.shop()];
+    await close(one, await one.open(), { end: 'failed', failure: REFUSED });
+    await pauseAccount(under.db, one.accountId, 'looking into it');
+
+    await close(other, await other.scanned());
+
+    expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'resolved' }]);
+  });
+
+  test('are over with a run that met them, was reset and came to its end', async () => {
+    const one = await under.shop();
+    const runId = await one.scanned();
+    await close(one, runId, { end: 'failed', failure: REFUSED });
+
+    await close(one, runId);
+
+    expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'resolved' }]);
   });
 });
 
