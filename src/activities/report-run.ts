@@ -9,10 +9,10 @@ import {
 import { OFFER_CONTESTED } from '../domain/contested.js';
 import { CHANGED_MEANWHILE, describeVerdict } from '../domain/guards.js';
 import type { Db } from '../storage/database.js';
-import { hasUsedApprovals } from '../storage/guarded-changes.js';
 import { readHeldReasons, resolveIncidents } from '../storage/incidents.js';
 import {
   countVanishedStock,
+  hasUsedApprovalsSinceTold,
   readLastingSystemClasses,
   readOpenAccountClasses,
   readRecoveredOffers,
@@ -153,7 +153,7 @@ async function reportHeld(trx: Db, reported: ReportedRun, run: OpenRun): Promise
   const reasons = guard?.reasons ?? [];
   const told = await readHeldReasons(trx, account.accountId);
   // What is held once a person has let the rest through, or for another reason, is news: the incident begins anew.
-  const isNews = reasons.some((reason) => !told.includes(reason)) || (await hasUsedApprovals(trx, run));
+  const isNews = reasons.some((reason) => !told.includes(reason)) || (await hasUsedApprovalsSinceTold(trx, run));
   if (isNews) await resolveIncidents(trx, { accountId: account.accountId, classes: [HELD], offerIds: null });
   await tellHeld(trx, {
     ...account,

@@ -104,6 +104,20 @@ export async function readLastingSystemClasses(db: Db): Promise<string[]> {
   return rows.map((row) => row.class);
 }
 
+/**
+ * Whether this run has sent what a person let through after they were told of what is held back. Closed again, the run
+ * finds that it has told of the rest itself.
+ */
+export async function hasUsedApprovalsSinceTold(db: Db, run: Run): Promise<boolean> {
+  const { rows } = await sql<{ isUsed: boolean }>`
+    select exists (
+      select from approvals p join incidents i on i.account_id = p.account_id and i.offer_id is null
+        and i.class = 'Held' and i.state = 'open' and i.opened_at < p.used_at
+      where p.account_id = ${run.accountId} and p.used_by = ${run.runId}
+    ) as is_used`.execute(db);
+  return rows[0]?.isUsed ?? false;
+}
+
 /** The stock that keeps this run from raising, the longest unchanged first. */
 export async function readStaleStock(db: Db, run: Run): Promise<{ sku: string; updatedAt: Date }[]> {
   const { rows } = await sql<{ sku: string; updatedAt: Date }>`

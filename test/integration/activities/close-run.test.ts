@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { CloseRunInput } from '../../../src/activities/close-run.js';
 import type { RunId } from '../../../src/domain/ids.js';
 import type { Marketplace } from '../../../src/domain/marketplace.js';
+import { approveHeldChanges } from '../../../src/storage/approvals.js';
 import { pauseAccount } from '../../../src/storage/accounts.js';
 import { openIncident } from '../../../src/storage/incidents.js';
 import {
@@ -367,5 +368,32 @@ describe('telling', () => {
     expect(await close(shop, runId)).toMatchObject({ isComplete: false });
 
     expect(await incidentsOf(shop)).toMatchObject([{ class: 'StockRowVanished', state: 'open' }]);
+  });
+
+  test('what is held after a person has let the rest through is told once, however often the run is closed', async () => {
+    const shop = await under.shop();
+    const skus = Array.from({ length: 22 }, () => shop.sku());
+    const setAll = (some: string[], pieces: number) =>
+      stock(under, Object.fromEntries(some.map((sku) => [sku, pieces])));
+    await setAll(skus, 10);
+    await shop.offers(skus.map((externalId) => ({ externalId, available: 10 })));
+    await sync(shop);
+    await setAll(skus.slice(0, 11), 0);
+    const held = await sync(shop);
+    expect(held).toMatchObject({ held: { guard: 11 } });
+    await approveHeldChanges(under.db, shop.accountId, held.runId as RunId);
+    await setAll(skus.slice(11), 0);
+
+    const second = await sync(shop);
+    expect(second).toMatchObject({ buckets: { ended: 11, held: 11 } });
+    const told = await messagesOf(shop);
+    expect(told).toEqual(['held', 'held']);
+    await close(shop, second.runId as RunId);
+
+    expect(await messagesOf(shop)).toEqual(told);
+    expect(await incidentsOf(shop)).toEqual([
+      { class: 'Held', state: 'resolved', occurrences: 1 },
+      { class: 'Held', state: 'open', occurrences: 1 },
+    ]);
   });
 });
