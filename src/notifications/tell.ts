@@ -83,8 +83,8 @@ export interface FailedOffers {
 const MOST_CARRIED = 10;
 
 /**
- * One incident per failed offer and class, one message per run for those that are new or have come to be at risk of an
- * oversell; these come first.
+ * One incident per failed offer and class, one message for those that are new or have come to be at risk of an oversell;
+ * these come first.
  * @returns how many are told
  */
 export async function tellOfferFailures(trx: Db, { account, runId, failures }: FailedOffers): Promise<number> {
@@ -104,7 +104,8 @@ export async function tellOfferFailures(trx: Db, { account, runId, failures }: F
   const told = failures
     .filter(({ offerId, piecesAtRisk = 0 }) => newOnes.has(offerId) || (piecesAtRisk > 0 && !wereAtRisk.has(offerId)))
     .sort((a, b) => (b.piecesAtRisk ?? 0) - (a.piecesAtRisk ?? 0));
-  if (told.length === 0) return 0;
+  const [first] = told;
+  if (first === undefined) return 0;
   const message: AlertMessage = {
     kind: 'offer_failures',
     ...account,
@@ -112,7 +113,10 @@ export async function tellOfferFailures(trx: Db, { account, runId, failures }: F
     failures: told.slice(0, MOST_CARRIED),
     countsByClass: countByClass(told),
   };
-  await enqueue(trx, { dedupeKey: `run/${runId}/offer_failures`, message });
+  // The key names what is told, not the run alone: one that goes on after a reset may have more to tell.
+  const beginning = newOnes.has(first.offerId) ? 'new' : 'at_risk';
+  const incidentId = opened.find(({ offerId }) => offerId === first.offerId)?.id;
+  await enqueue(trx, { dedupeKey: `run/${runId}/${beginning}/${incidentId}/offer_failures`, message });
   return told.length;
 }
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { CloseRunInput } from '../../../src/activities/close-run.js';
 import type { RunId } from '../../../src/domain/ids.js';
 import type { Marketplace } from '../../../src/domain/marketplace.js';
+import { alertMessageSchema } from '../../../src/notifications/notifier.js';
 import { approveHeldChanges } from '../../../src/storage/approvals.js';
 import { pauseAccount } from '../../../src/storage/accounts.js';
 import { openIncident } from '../../../src/storage/incidents.js';
@@ -304,6 +305,37 @@ describe('telling', () => {
     expect(await under.db.selectFrom('quarantinedOffers').where('offerId', '=', offerId).selectAll().execute()).toEqual(
       [],
     );
+  });
+
+  test('offers that fail after a failed run was reset are told too, each once', async () => {
+    const shop = await under.shop();
+    const skus = [shop.sku(), shop.sku()];
+    await stock(under, Object.fromEntries(skus.map((sku) => [sku, 4])));
+    await shop.offers(skus.map((externalId) => ({ externalId })));
+    const runId = await shop.scanned();
+    const reject = (sku: string) =>
+      under.db
+        .updateTable('offerChanges')
+        .set({ state: 'rejected', errorClass: 'OfferRejected' })
+        .where('runId', '=', runId)
+        .where('sku', '=', sku)
+        .execute();
+    const toldSkus = async () => {
+      const rows = await under.db.selectFrom('outbox').select('message').orderBy('id').execute();
+      return rows.flatMap(({ message }) => {
+        const told = alertMessageSchema.parse(message);
+        if (told.kind !== 'offer_failures' || told.accountId !== shop.accountId) return [];
+        return [told.failures.map(({ sku }) => sku)];
+      });
+    };
+
+    await reject(skus[0] ?? '');
+    await close(shop, runId, { end: 'failed', failure: { class: 'MarketplaceUnavailable', message: 'x' } });
+    expect(await toldSkus()).toEqual([[skus[0]]]);
+
+    await reject(skus[1] ?? '');
+    for (const _time of [1, 2]) await close(shop, runId);
+    expect(await toldSkus()).toEqual([[skus[0]], [skus[1]]]);
   });
 
   test('stock rows that have vanished are told, and over when they are back', async () => {

@@ -242,6 +242,24 @@ describe('telling', () => {
     expect(await messages()).toMatchObject([{ failures: [{ offerId: '1', piecesAtRisk: 6 }] }]);
   });
 
+  test('a run that goes on after a reset tells what has come to be at risk since, and that once', async () => {
+    const runId = randomUUID();
+    const tell = (...failures: OfferFailure[]) => tellOfferFailures(db, { account: MAIN, runId, failures });
+    const atRisk = aFailure({ offerId: '1', current: 8, target: 2, piecesAtRisk: 6 });
+
+    expect(await tell(aFailure({ offerId: '1' }))).toBe(1);
+    expect(await tell(atRisk)).toBe(1);
+    expect(await tell(atRisk)).toBe(0);
+    expect(await tell(atRisk, aFailure({ offerId: '2' }))).toBe(1);
+
+    const told = await messages();
+    expect(told.map((message) => message.kind === 'offer_failures' && message.failures)).toMatchObject([
+      [{ offerId: '1' }],
+      [{ offerId: '1', piecesAtRisk: 6 }],
+      [{ offerId: '2' }],
+    ]);
+  });
+
   test('thousands of failed offers are one message with the counts and the first ten', async () => {
     const failures = Array.from({ length: 3000 }, (_, index) =>
       aFailure({ offerId: String(index), errorClass: index < 100 ? 'OfferConflict' : 'OfferRejected' }),
