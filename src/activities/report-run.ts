@@ -18,6 +18,7 @@ import {
   readRecoveredOffers,
   readStaleStock,
   readFailedChanges,
+  readUntoldQuarantines,
   readUntoldLoginPauses,
   type FailedChange,
 } from '../storage/run-findings.js';
@@ -52,7 +53,7 @@ export async function reportRun(db: Db, reported: ReportedRun): Promise<void> {
     const { run, result } = reported;
     await reportFailure(trx, reported);
     if (run === null) return;
-    if (result.mode === 'live') await reportFailed(trx, reported.account, run);
+    if (result.mode === 'live') await reportFailed(trx, reported, run);
     const isVanished = await reportVanished(trx, reported, run);
     const isStale = await reportStale(trx, reported, run);
     const isHeld = await reportHeld(trx, reported, run);
@@ -122,9 +123,19 @@ function actionFor({ class: errorClass, whatToDo }: RunFailure, accountId: strin
   return errorClass === 'TokenRevoked' ? `allegro-stock-sync accounts authorize ${accountId}` : (whatToDo ?? null);
 }
 
-async function reportFailed(trx: Db, account: AccountName, run: OpenRun): Promise<void> {
+async function reportFailed(trx: Db, { account, result }: ReportedRun, run: OpenRun): Promise<void> {
   const failed = await readFailedChanges(trx, run);
-  if (failed.length > 0) await tellOfferFailures(trx, { account, runId: run.runId, failures: failed.map(toFailure) });
+  const untold = (result.skipped.quarantined ?? 0) === 0 ? [] : await readUntoldQuarantines(trx, run);
+  // A message names one run: that in which its offers failed.
+  const byRun = new Map<string, FailedChange[]>();
+  for (const change of [...failed, ...untold]) {
+    const ofRun = byRun.get(change.runId) ?? [];
+    ofRun.push(change);
+    byRun.set(change.runId, ofRun);
+  }
+  for (const [runId, changes] of byRun) {
+    await tellOfferFailures(trx, { account, runId, failures: changes.map(toFailure) });
+  }
 }
 
 function toFailure(change: FailedChange) {

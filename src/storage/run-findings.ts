@@ -8,6 +8,8 @@ type Run = { readonly runId: RunId; readonly accountId: AccountId };
 
 /** A change that ended as a failure, or that others do not let us make, as a person is told of it. */
 export interface FailedChange {
+  /** The run that it failed in. */
+  readonly runId: string;
   readonly offerId: string;
   readonly sku: string;
   readonly kind: 'end' | 'lower' | 'reactivate' | 'raise';
@@ -24,13 +26,41 @@ export interface FailedChange {
 /** The failures of a run, oversell risks first. */
 export async function readFailedChanges(db: Db, run: Run): Promise<FailedChange[]> {
   const { rows } = await sql<FailedChange>`
-    select offer_id, sku, kind, case when status_before = 'ENDED' then 0 else value_before end as value_before, target, attempts, coalesce(error_class, 'unknown') as error_class,
+    select run_id, offer_id, sku, kind, case when status_before = 'ENDED' then 0 else value_before end as value_before, target, attempts, coalesce(error_class, 'unknown') as error_class,
       coalesce(error_message, 'no message') as error_message, answer ->> 'whatToDo' as what_to_do,
       coalesce(settled_at, clock_timestamp()) as settled_at
     from offer_changes where run_id = ${run.runId} and (state = 'rejected' or error_class = ${OFFER_CONTESTED})
     order by array_position(array['end', 'lower', 'reactivate', 'raise'], kind), value_before - target desc, offer_id`.execute(
     db,
   );
+  return rows;
+}
+
+/**
+ * Offers that this run leaves alone since they were rejected, and of which no open incident tells: the run that was
+ * refused was overtaken or killed before it came to tell it, or a person has resolved it while it lasts. What the offer
+ * shows and should show is as this run has seen it.
+ */
+export async function readUntoldQuarantines(db: Db, run: Run): Promise<FailedChange[]> {
+  const { rows } = await sql<FailedChange>`
+    select coalesce(r.run_id, c.run_id) as run_id, c.offer_id, c.sku, c.kind,
+      case when c.status_before = 'ENDED' then 0 else c.value_before end as value_before, c.target,
+      coalesce(r.attempts, 1) as attempts, q.error_class, q.message as error_message,
+      r.answer ->> 'whatToDo' as what_to_do, coalesce(r.settled_at, q.since) as settled_at
+    from offer_changes c
+    join quarantined_offers q on q.account_id = c.account_id and q.offer_id = c.offer_id
+    left join lateral (
+      select x.run_id, x.attempts, x.answer, x.settled_at from offer_changes x
+      where x.account_id = c.account_id and x.offer_id = c.offer_id and x.state = 'rejected'
+        and x.error_class = q.error_class
+      order by x.planned_at desc limit 1
+    ) r on true
+    where c.run_id = ${run.runId} and c.state = 'superseded' and c.reason = 'skipped:quarantined'
+      -- Left to another program, which is told as such.
+      and c.error_class is null
+      and not exists (select from incidents i where i.account_id = c.account_id and i.offer_id = c.offer_id
+        and i.class = q.error_class and i.state = 'open')
+    order by c.offer_id`.execute(db);
   return rows;
 }
 

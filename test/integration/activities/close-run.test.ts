@@ -2,10 +2,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { CloseRunInput } from '../../../src/activities/close-run.js';
 import type { RunId } from '../../../src/domain/ids.js';
 import type { Marketplace } from '../../../src/domain/marketplace.js';
-import { alertMessageSchema } from '../../../src/notifications/notifier.js';
+import { alertMessageSchema, type OfferFailuresMessage } from '../../../src/notifications/notifier.js';
 import { approveHeldChanges } from '../../../src/storage/approvals.js';
 import { pauseAccount } from '../../../src/storage/accounts.js';
-import { openIncident } from '../../../src/storage/incidents.js';
+import { listIncidents, openIncident, resolveIncident } from '../../../src/storage/incidents.js';
 import {
   changeOf,
   runOf,
@@ -55,6 +55,14 @@ async function messagesOf({ accountId }: Shop): Promise<string[]> {
   return rows.flatMap(({ message }) =>
     message['accountId'] === accountId && typeof message['kind'] === 'string' ? [message['kind']] : [],
   );
+}
+
+async function offerFailuresOf({ accountId }: Shop): Promise<OfferFailuresMessage[]> {
+  const rows = await under.db.selectFrom('outbox').select('message').orderBy('id').execute();
+  return rows
+    .map(({ message }) => alertMessageSchema.parse(message))
+    .filter((message) => message.kind === 'offer_failures')
+    .filter((message) => message.accountId === accountId);
 }
 
 describe('a complete run', () => {
@@ -320,14 +328,8 @@ describe('telling', () => {
         .where('runId', '=', runId)
         .where('sku', '=', sku)
         .execute();
-    const toldSkus = async () => {
-      const rows = await under.db.selectFrom('outbox').select('message').orderBy('id').execute();
-      return rows.flatMap(({ message }) => {
-        const told = alertMessageSchema.parse(message);
-        if (told.kind !== 'offer_failures' || told.accountId !== shop.accountId) return [];
-        return [told.failures.map(({ sku }) => sku)];
-      });
-    };
+    const toldSkus = async () =>
+      (await offerFailuresOf(shop)).map(({ failures }) => failures.map((failure) => failure.sku));
 
     await reject(skus[0] ?? '');
     await close(shop, runId, { end: 'failed', failure: { class: 'MarketplaceUnavailable', message: 'x' } });
@@ -336,6 +338,47 @@ describe('telling', () => {
     await reject(skus[1] ?? '');
     for (const _time of [1, 2]) await close(shop, runId);
     expect(await toldSkus()).toEqual([[skus[0]], [skus[1]]]);
+  });
+
+  test('a rejection whose run was overtaken is told by the next run that leaves the offer alone, and that once', async () => {
+    const shop = await under.shop();
+    const sku = shop.sku();
+    await stock(under, { [sku]: 4 });
+    const offerId = await shop.offer({ externalId: sku, available: 10 });
+    await under.allegro.admin.plantFault({ match: { route: PATCH, offerId }, fault: { kind: 'status', status: 404 } });
+    const overtaken = await shop.scanned();
+    await under.act.checkGuards({ runId: overtaken });
+    const { phases } = await under.act.planWrites({ runId: overtaken });
+    for (const batch of phases.flatMap(({ batches }) => batches)) {
+      await under.act.updateOfferBatch({ runId: overtaken, batch, priority: 'scheduled' });
+    }
+    const next = await shop.open();
+    await close(shop, overtaken);
+    expect(await incidentsOf(shop)).toEqual([]);
+
+    const result = await driveSync(under.act, { accountId: shop.accountId, runId: next });
+    await close(shop, next);
+    await sync(shop);
+
+    expect(result.skipped).toEqual({ quarantined: 1 });
+    expect(await incidentsOf(shop)).toEqual([{ class: 'OfferNotFound', state: 'open', occurrences: 1 }]);
+    const failuresTold = await offerFailuresOf(shop);
+    expect(failuresTold).toHaveLength(1);
+    expect(failuresTold).toMatchObject([
+      { runId: overtaken, failures: [{ offerId, sku, current: 10, target: 4, attempts: 1, piecesAtRisk: 6 }] },
+    ]);
+
+    // As everything that a person resolves while it lasts: it is told again, and that once.
+    const [incident] = await listIncidents(under.db, { accountId: shop.accountId, limit: 1 });
+    await resolveIncident(under.db, incident?.id ?? '');
+    await sync(shop);
+    await sync(shop);
+    expect(await offerFailuresOf(shop)).toHaveLength(2);
+
+    await under.allegro.admin.removeFaults();
+    await stock(under, { [sku]: 5 });
+    expect((await sync(shop)).buckets).toMatchObject({ lowered: 1 });
+    expect(await incidentsOf(shop)).toMatchObject([{ state: 'resolved' }, { state: 'resolved' }]);
   });
 
   test('stock rows that have vanished are told, and over when they are back', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
 import { openDatabase, type Db } from '../../../src/storage/database.js';
 import { openIncident } from '../../../src/storage/incidents.js';
 import {
@@ -6,6 +7,7 @@ import {
   readOpenAccountClasses,
   readRecoveredOffers,
   readFailedChanges,
+  readUntoldQuarantines,
   releaseQuarantine,
 } from '../../../src/storage/run-findings.js';
 import { createTestDatabase, type TestDatabase } from '../../servers.js';
@@ -114,6 +116,31 @@ test('a vanished stock row is one of an offer that had one and is seen by this r
   expect(gone).toBeDefined();
   expect(await countVanishedStock(db, run)).toEqual({ count: 1, skus: ['SKU-0'] });
   expect(await countVanishedStock(db, await aRunOf(db, run.accountId))).toEqual({ count: 0, skus: [] });
+});
+
+test('a quarantine is untold while the run leaves the offer alone for it and no incident of its class is open', async () => {
+  const run = await anAccountWithRun(db);
+  const left = { state: 'superseded', reason: 'skipped:quarantined' } as const;
+  const [untold, , told] = await plannedChanges(db, run, [
+    { kind: 'lower', target: 3, ...left },
+    { kind: 'lower', target: 3, ...left, failure: { errorClass: 'OfferContested', message: 'theirs' } },
+    { kind: 'lower', target: 3, ...left },
+    { kind: 'lower', target: 3 },
+  ]);
+  await sql`
+    insert into quarantined_offers (account_id, offer_id, error_class, message, retry_at, available, status, target)
+    select account_id, offer_id, 'OfferRejected', 'no', now(), 10, 'ACTIVE', 3 from offer_changes
+    where run_id = ${run.runId}`.execute(db);
+  const about = { accountId: run.accountId, title: 'x', details: {} };
+  await openIncident(db, { ...about, offerId: told ?? '', class: 'OfferRejected' });
+  await openIncident(db, { ...about, offerId: untold ?? '', class: 'OfferConflict' });
+
+  const found = await readUntoldQuarantines(db, run);
+
+  expect(found).toHaveLength(1);
+  expect(found).toMatchObject([
+    { offerId: untold, runId: run.runId, valueBefore: 10, target: 3, errorClass: 'OfferRejected', errorMessage: 'no' },
+  ]);
 });
 
 test('only what this run found right leaves the quarantine', async () => {
