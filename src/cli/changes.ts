@@ -15,6 +15,7 @@ import { requireAccounts } from './account-lookup.js';
 import { addCommand, type RunCommand } from './command.js';
 import { UsageError } from './failures.js';
 import { accountId, flag, oneOf, runId, wholeNumber } from './inputs.js';
+import type { Output } from './output.js';
 
 const CSV_COLUMNS = [
   'accountId',
@@ -99,7 +100,7 @@ export function registerChanges(program: Command, runCommand: RunCommand): void 
           `<offer-or-sku>: "${offerOrSku}" is no offer seen so far, and no SKU of an offer or of the stock`,
         );
       }
-      if (changes.length === 0) output.print('Never differed: nothing was planned or written.');
+      if (changes.length === 0) await printNoHistory(db, output, { offerOrSku, account });
       else
         output.table(
           ['time', 'account', 'offer', 'sku', 'bucket', 'stock', 'attempts', 'why, answer', 'run'],
@@ -109,6 +110,40 @@ export function registerChanges(program: Command, runCommand: RunCommand): void 
       return 0;
     },
   });
+}
+
+/** How many offers of a SKU without a history are shown. */
+const MOST_OFFERS_SHOWN = 50;
+
+/** What differed may have left the history, such as an offer that somebody ended long ago: as it was seen last. */
+async function printNoHistory(
+  db: Db,
+  output: Output,
+  { offerOrSku, account }: { offerOrSku: string; account: string | undefined },
+): Promise<void> {
+  output.print('Nothing is on record: no change was planned or written as far back as HISTORY_RETENTION_DAYS reaches.');
+  const offers = await db
+    .selectFrom('offers')
+    .select(['accountId', 'offerId', 'sku', 'bucket', 'reason', 'available', 'seenAt', 'goneAt'])
+    .where((eb) => eb.or([eb('offerId', '=', offerOrSku), eb('sku', '=', offerOrSku)]))
+    .$if(account !== undefined, (query) => query.where('accountId', '=', account ?? ''))
+    .orderBy('accountId')
+    .orderBy('offerId')
+    .limit(MOST_OFFERS_SHOWN)
+    .execute();
+  if (offers.length === 0) return;
+  output.table(
+    ['seen last', 'account', 'offer', 'sku', 'seen as', 'stock', 'why'],
+    offers.map(({ seenAt, accountId: owner, offerId, sku, bucket, available, reason, goneAt }) => [
+      seenAt.toISOString(),
+      owner,
+      offerId,
+      sku ?? '-',
+      goneAt === null ? bucket : 'gone',
+      String(available),
+      reason ?? '-',
+    ]),
+  );
 }
 
 async function requireRuns(db: Db, run: string, account: Parameters<typeof findRuns>[2]): Promise<string[]> {
