@@ -37,9 +37,9 @@ export async function readFailedChanges(db: Db, run: Run): Promise<FailedChange[
 }
 
 /**
- * Offers that this run leaves alone since they were rejected, and of which no open incident tells: the run that was
- * refused was overtaken or killed before it came to tell it, or a person has resolved it while it lasts. What the offer
- * shows and should show is as this run has seen it.
+ * Offers that this run leaves alone since they were rejected, and of which no open incident tells, or none that they
+ * may be oversold: the run that was refused was overtaken or killed before it came to tell it, or a person has resolved
+ * it while it lasts. What the offer shows and should show is as this run has seen it.
  */
 export async function readUntoldQuarantines(db: Db, run: Run): Promise<FailedChange[]> {
   const { rows } = await sql<FailedChange>`
@@ -59,7 +59,8 @@ export async function readUntoldQuarantines(db: Db, run: Run): Promise<FailedCha
       -- Left to another program, which is told as such.
       and c.error_class is null
       and not exists (select from incidents i where i.account_id = c.account_id and i.offer_id = c.offer_id
-        and i.class = q.error_class and i.state = 'open')
+        and i.class = q.error_class and i.state = 'open'
+        and (i.details ? 'piecesAtRisk' or c.status_before = 'ENDED' or c.value_before <= c.target))
     order by c.offer_id`.execute(db);
   return rows;
 }

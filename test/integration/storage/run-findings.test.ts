@@ -118,12 +118,14 @@ test('a vanished stock row is one of an offer that had one and is seen by this r
   expect(await countVanishedStock(db, await aRunOf(db, run.accountId))).toEqual({ count: 0, skus: [] });
 });
 
-test('a quarantine is untold while the run leaves the offer alone for it and no incident of its class is open', async () => {
+test('a quarantine is untold while the run leaves the offer alone for it and no open incident tells of it, or of its risk', async () => {
   const run = await anAccountWithRun(db);
   const left = { state: 'superseded', reason: 'skipped:quarantined' } as const;
-  const [untold, , told] = await plannedChanges(db, run, [
+  const [untold, , told, noRisk, newRisk] = await plannedChanges(db, run, [
     { kind: 'lower', target: 3, ...left },
     { kind: 'lower', target: 3, ...left, failure: { errorClass: 'OfferContested', message: 'theirs' } },
+    { kind: 'lower', target: 3, ...left },
+    { kind: 'raise', target: 13, ...left },
     { kind: 'lower', target: 3, ...left },
     { kind: 'lower', target: 3 },
   ]);
@@ -132,13 +134,15 @@ test('a quarantine is untold while the run leaves the offer alone for it and no 
     select account_id, offer_id, 'OfferRejected', 'no', now(), 10, 'ACTIVE', 3 from offer_changes
     where run_id = ${run.runId}`.execute(db);
   const about = { accountId: run.accountId, title: 'x', details: {} };
-  await openIncident(db, { ...about, offerId: told ?? '', class: 'OfferRejected' });
+  await openIncident(db, { ...about, offerId: told ?? '', class: 'OfferRejected', details: { piecesAtRisk: 7 } });
+  await openIncident(db, { ...about, offerId: noRisk ?? '', class: 'OfferRejected' });
+  await openIncident(db, { ...about, offerId: newRisk ?? '', class: 'OfferRejected' });
   await openIncident(db, { ...about, offerId: untold ?? '', class: 'OfferConflict' });
 
   const found = await readUntoldQuarantines(db, run);
 
-  expect(found).toHaveLength(1);
-  expect(found).toMatchObject([
+  expect(found.map(({ offerId }) => offerId)).toEqual([untold, newRisk]);
+  expect(found.slice(0, 1)).toMatchObject([
     { offerId: untold, runId: run.runId, valueBefore: 10, target: 3, errorClass: 'OfferRejected', errorMessage: 'no' },
   ]);
 });
