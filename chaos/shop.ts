@@ -4,6 +4,7 @@ import type { JudgedAccount } from '../src/local/oracle.js';
 
 /** What the shops of a run sell, and the settings it runs with. */
 
+export const WORKERS = 2;
 const ACCOUNTS = 3;
 const OFFERS_PER_ACCOUNT = 300;
 const FIRST_SELLER_ID = 44_000_001;

@@ -11,12 +11,10 @@ import { migrateToLatest } from '../src/storage/migrate.js';
 import type { Scene } from './fault.js';
 import { createOverheard, type Overheard } from './overheard.js';
 import { startServers } from './servers.js';
-import { catalogueOf, ENVIRONMENT, SIMULATOR_SETTINGS } from './shop.js';
+import { catalogueOf, ENVIRONMENT, SIMULATOR_SETTINGS, WORKERS } from './shop.js';
 import { startTcpProxy } from './tcp-proxy.js';
 import { openWarehouse } from './warehouse.js';
 import { startWorkers } from './workers.js';
-
-const WORKERS = 2;
 
 /** Everything set up and well: servers, marketplace, workers, accounts, stock, Schedule. */
 export interface Stage extends Scene {

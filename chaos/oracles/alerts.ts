@@ -1,13 +1,16 @@
 import { renderTelegramHtml } from '../../src/notifications/render.js';
 import { alertMessageSchema } from '../../src/notifications/notifier.js';
 import type { Evidence, IncidentRow, OutboxRow } from '../evidence.js';
-import type { DealtFault, Part } from '../fault.js';
+import type { DealtFault } from '../fault.js';
+import { WORKERS } from '../shop.js';
 import type { OracleVerdict } from './verdict.js';
 
-/** What can befall a sender between sending a message and noting that it is sent. */
-const KEEPS_FROM_NOTING: readonly Part[] = ['worker', 'postgres', 'telegram'];
-/** A statement that nobody answers is waited for this long. */
-const NOTED_WITHIN_MS = 65_000;
+/**
+ * Only its sender notes that a message has arrived, at once, and while its lease lasts (15 s, src/notifications/deliver.ts).
+ * The chat that is down or answers 429 has not taken the message, so that no fault of the chat excuses a repeat.
+ */
+const NOTED_WITHIN_MS = 15_000;
+const CLOCK_SLACK_MS = 1_000;
 /** A failure is Allegro's or the stock feed's, or it is none to tell of. */
 const TRUE_TO_TELL = [
   ...['OfferRejected', 'OfferConflict', 'OutcomeUnknown', 'InvalidAnswer', 'MarketplaceUnavailable'],
@@ -31,7 +34,7 @@ export function judgeAlerts(evidence: Evidence, faults: readonly DealtFault[]): 
     },
     {
       name: 'at most one repeat for each kill of the sender',
-      looked: `${evidence.alerts.length} messages arrived`,
+      looked: `${evidence.alerts.length} messages arrived, ${repeatsIn(evidence).length} again`,
       findings: findRepeats(evidence, faults),
     },
     {
@@ -103,21 +106,40 @@ function findUnsent(evidence: Evidence): string[] {
   ];
 }
 
-/** Every arrival after the first needs a fault between the arrival before it and itself, early enough to matter. */
+/** Every arrival after the first needs a fault of its own between the arrival before it and the noting of that one. */
 function findRepeats(evidence: Evidence, faults: readonly DealtFault[]): string[] {
-  const excuses = faults.filter(({ part }) => KEEPS_FROM_NOTING.includes(part));
-  return matchMessages(evidence).expected.flatMap(({ rows, arrivals }) => {
-    const repeats = arrivals.slice(rows.length - 1).flatMap((at, index, all) => {
-      const next = all[index + 1];
-      return next === undefined ? [] : [{ from: at.getTime(), until: next.getTime() }];
-    });
-    return repeats
-      .filter(
-        ({ from, until }) =>
-          !excuses.some(
-            (fault) => fault.from <= Math.min(until, from + NOTED_WITHIN_MS) && fault.until >= from - 1_000,
-          ),
-      )
-      .map(({ from, until }) => `${rows[0]?.dedupeKey ?? ''} arrived again after ${until - from} ms without a fault`);
+  const excuses = faults.flatMap((fault) => excusesOf(fault));
+  return repeatsIn(evidence).flatMap(({ key, from, until }) => {
+    const mayExcuse = (fault: DealtFault): boolean =>
+      fault.from <= Math.min(until, from + NOTED_WITHIN_MS) && fault.until >= from - CLOCK_SLACK_MS;
+    // The one that is over first: the others may be needed by a later repeat.
+    const [used] = excuses.filter(mayExcuse).sort((a, b) => a.until - b.until);
+    if (used === undefined) return [`${key} arrived again after ${until - from} ms without a fault left to excuse it`];
+    excuses.splice(excuses.indexOf(used), 1);
+    return [];
   });
+}
+
+/** How many repeats a fault can cause: a sender has one message at a time on its way. */
+function excusesOf(fault: DealtFault): DealtFault[] {
+  if (fault.part === 'worker') return [fault];
+  return fault.part === 'postgres' ? Array.from({ length: WORKERS }, () => fault) : [];
+}
+
+interface Repeat {
+  readonly key: string;
+  /** When the message had arrived, and when it did again. */
+  readonly from: number;
+  readonly until: number;
+}
+
+/** In the order in which the repeated sendings were not noted. */
+function repeatsIn(evidence: Evidence): Repeat[] {
+  return matchMessages(evidence)
+    .expected.flatMap(({ rows, arrivals }) => {
+      const key = rows[0]?.dedupeKey ?? '';
+      const counted = arrivals.map((at) => at.getTime()).slice(rows.length - 1);
+      return counted.slice(1).map((until, index) => ({ key, from: counted[index] ?? until, until }));
+    })
+    .sort((a, b) => a.from - b.from);
 }
