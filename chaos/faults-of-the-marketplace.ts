@@ -19,6 +19,9 @@ interface Planted {
 const COMMAND = 'PUT /sale/offer-quantity-change-commands/{commandId}';
 const ROUTES = ['PATCH /sale/product-offers/{offerId}', COMMAND, 'GET /sale/offers'] as const;
 
+/** That of a command is seldom asked for. */
+const ROUTES_WITH_TOKEN = ['PATCH /sale/product-offers/{offerId}', 'GET /sale/offers'] as const;
+
 const PLANTED: readonly Planted[] = [
   { name: 'answers 503', fault: { kind: 'status', status: 503, body: { errors: [{ code: 'SERVICE_UNAVAILABLE' }] } } },
   { name: 'answers 503 in HTML', fault: { kind: 'html', status: 503 } },
@@ -66,6 +69,29 @@ export const LONG_BLOCK: FaultKind = {
   stopsWork: false,
   deal: (scene, random) =>
     plant(scene, random, { name: 'long block', fault: { kind: 'tooMany' }, match: { times: 1 } }),
+};
+
+/**
+ * One request of each account, so that its repetition with another token is not met by the rule: a token that is refused
+ * twice is another matter.
+ */
+const passing401: FaultKind = {
+  name: 'allegro: answers 401',
+  part: 'allegro',
+  stopsWork: false,
+  async deal(scene, random) {
+    const sellers = await scene.application.admin.sellers();
+    const hits = await Promise.all(
+      sellers.map(({ id: sellerId }) =>
+        plant(scene, random, {
+          name: 'passing 401',
+          fault: { kind: 'status', status: 401, body: { errors: [{ code: 'UNAUTHORIZED' }] } },
+          match: { sellerId, times: 1, route: random.pick(ROUTES_WITH_TOKEN) },
+        }),
+      ),
+    );
+    return hits.reduce((sum, count) => sum + count, 0);
+  },
 };
 
 const STALLED_MS = 15_000;
@@ -137,4 +163,10 @@ const eventFaults: readonly FaultKind[] = (['duplicateEvents', 'reorderEvents'] 
 }));
 
 /** Of the marketplace, as it is known to misbehave. */
-export const MARKETPLACE_FAULTS: readonly FaultKind[] = [...planted, stalledCommand, refusedOffer, ...eventFaults];
+export const MARKETPLACE_FAULTS: readonly FaultKind[] = [
+  ...planted,
+  passing401,
+  stalledCommand,
+  refusedOffer,
+  ...eventFaults,
+];

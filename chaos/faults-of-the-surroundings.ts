@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
 
 import type { TelegramMood } from '../src/local/telegram-stand-in.js';
 import { waitUntil } from '../src/local/wait-until.js';
@@ -11,6 +12,8 @@ const VANISHED_ROWS = { from: 2, to: 6 } as const;
 const TELEGRAM_MS = { from: 8_000, to: 16_000 } as const;
 
 export const ALL_ZERO = 'stock: everything is 0';
+/** The most that the marketplace takes: what a feed writes that does not know, or means "without end". */
+const WITHOUT_END = 99_999;
 
 const stockFaults: readonly FaultKind[] = [
   {
@@ -38,12 +41,37 @@ const stockFaults: readonly FaultKind[] = [
     },
   },
   {
+    name: 'stock: everything is 99,999',
+    part: 'stock',
+    stopsWork: false,
+    async deal({ warehouse, database }, random) {
+      const since = new Date();
+      const putRight = await warehouse.spoil(`update stock_levels set quantity = ${WITHOUT_END}`);
+      await sleep(random.between(WRONG_STOCK_MS.from, WRONG_STOCK_MS.to));
+      // It proves nothing until a run has read it and would raise everything.
+      const countHeld = (): Promise<number> => countHeldRaises(database, since).catch(() => 0);
+      await waitUntil(async () => (await countHeld()) > 0, MET_WITHIN_MS, 500);
+      await putRight();
+      return countHeld();
+    },
+  },
+  {
     name: 'stock: a file with a broken row',
     part: 'stock',
     stopsWork: false,
     deal: importBrokenFile,
   },
 ];
+
+/** Runs that began since then and of which the guards held the raises back. */
+async function countHeldRaises(database: pg.Pool, since: Date): Promise<number> {
+  const { rows } = await database.query<{ count: number }>(
+    `select count(*)::integer as count from sync_runs
+      where started_at > $1 and guard -> 'reasons' ?| array['rises', 'pieces']`,
+    [since],
+  );
+  return rows[0]?.count ?? 0;
+}
 
 /** Nothing of it may be taken: it would put every number wrong for good. */
 async function importBrokenFile({ application, warehouse, directory }: Scene): Promise<number> {
