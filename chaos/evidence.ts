@@ -4,6 +4,7 @@ import type { SimulatorAdmin, TrueOffer } from '../simulator/admin-client.js';
 import type { JournalEntry } from '../simulator/journal.js';
 import type { SimulatorReport } from '../simulator/report.js';
 import type { SentMessage } from '../src/local/telegram-stand-in.js';
+import type { Overheard } from './overheard.js';
 
 /** What is looked at when everything is over. Times are those of this machine. */
 export interface Evidence {
@@ -14,8 +15,10 @@ export interface Evidence {
   readonly report: SimulatorReport;
   readonly journal: readonly JournalEntry[];
   readonly alerts: readonly SentMessage[];
+  readonly overheard: Pick<Overheard, 'writes' | 'failedTasks'>;
   readonly runs: readonly RunRow[];
   readonly changes: readonly ChangeRow[];
+  readonly commands: readonly CommandRow[];
   readonly incidents: readonly IncidentRow[];
   readonly outbox: readonly OutboxRow[];
   /** `stock_levels`. */
@@ -25,6 +28,10 @@ export interface Evidence {
 export interface RunRow {
   readonly id: string;
   readonly accountId: string;
+  readonly sellerId: string | null;
+  readonly mode: string;
+  /** false: of chosen SKUs. */
+  readonly isOfAllOffers: boolean;
   readonly outcome: string | null;
   readonly seen: number | null;
   readonly buckets: Readonly<Record<string, number>> | null;
@@ -44,6 +51,12 @@ export interface ChangeRow {
   readonly errorMessage: string | null;
   readonly plannedAt: Date;
   readonly settledAt: Date | null;
+}
+
+export interface CommandRow {
+  readonly id: string;
+  readonly kind: string;
+  readonly offerIds: readonly string[];
 }
 
 export interface IncidentRow {
@@ -83,17 +96,20 @@ export async function gatherEvidence(sources: {
   readonly database: pg.Pool;
   readonly before: readonly TrueOffer[];
   readonly alerts: readonly SentMessage[];
+  readonly overheard: Evidence['overheard'];
 }): Promise<Evidence> {
-  const { admin, database, before, alerts } = sources;
+  const { admin, database, before, alerts, overheard } = sources;
   const runs = await database.query<RunRow>(
-    `select id, account_id as "accountId", outcome, seen, buckets, is_complete as "isComplete",
-      started_at as "startedAt", finished_at as "finishedAt" from sync_runs order by started_at`,
+    `select r.id, r.account_id as "accountId", a.seller_id as "sellerId", r.mode, r.skus is null as "isOfAllOffers",
+      r.outcome, r.seen, r.buckets, r.is_complete as "isComplete", r.started_at as "startedAt",
+      r.finished_at as "finishedAt" from sync_runs r join accounts a on a.id = r.account_id order by r.started_at`,
   );
   const changes = await database.query<ChangeRow>(
     `select run_id as "runId", account_id as "accountId", offer_id as "offerId", kind, state, attempts,
       error_class as "errorClass", error_message as "errorMessage", planned_at as "plannedAt",
       settled_at as "settledAt" from offer_changes`,
   );
+  const commands = await database.query<CommandRow>('select id, kind, offer_ids as "offerIds" from commands');
   const incidents = await database.query<IncidentRow>(
     `select id, account_id as "accountId", offer_id as "offerId", class, title, details, state,
       opened_at as "openedAt" from incidents order by id`,
@@ -115,8 +131,10 @@ export async function gatherEvidence(sources: {
     report: await admin.report(),
     journal,
     alerts,
+    overheard,
     runs: runs.rows,
     changes: changes.rows,
+    commands: commands.rows,
     incidents: incidents.rows,
     outbox: outbox.rows,
     stockRows: await readStockRows(database),

@@ -13,7 +13,7 @@ import { judgeAlerts } from './oracles/alerts.js';
 import { judgeAttempts } from './oracles/attempts.js';
 import { countHits, judgeRecovery } from './oracles/faults.js';
 import { judgeEndState, judgeVariety } from './oracles/offers.js';
-import { judgeBuckets } from './oracles/runs.js';
+import { judgeRuns } from './oracles/runs.js';
 import { judgeSecrets } from './oracles/secrets.js';
 import type { OracleVerdict } from './oracles/verdict.js';
 import { judgeWrites } from './oracles/writes.js';
@@ -118,7 +118,8 @@ async function judge(
 ): Promise<ChaosOutcome> {
   const { application, database, servers, telegram, workers, accounts, overheard } = stage;
   const { admin, env } = application;
-  const evidence = await gatherEvidence({ admin, database, before: quiet.before, alerts: telegram.messages });
+  const { before } = quiet;
+  const evidence = await gatherEvidence({ admin, database, before, alerts: telegram.messages, overheard });
   const bounds = {
     rateLimit: RATE_LIMIT,
     allowedEndings: ALLOWED_ENDINGS,
@@ -149,7 +150,7 @@ async function judge(
     },
     judgeVariety(evidence),
     ...judgeWrites(evidence, dealt.faults, bounds),
-    judgeBuckets(evidence),
+    ...judgeRuns(evidence),
     judgeAttempts(evidence, dealt.faults),
     ...judgeAlerts(evidence, dealt.faults),
     await judgeSecrets({
