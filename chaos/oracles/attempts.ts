@@ -1,12 +1,15 @@
 import type { JournalEntry } from '../../simulator/journal.js';
 import type { ChangeRow, CommandRow, Evidence } from '../evidence.js';
 import type { DealtFault } from '../fault.js';
+import type { HeardWrite } from '../overheard.js';
 import type { OracleVerdict } from './verdict.js';
 
 /** Between a row's time and that of its request, both of one clock; and from a request to a cut of its answer. */
 const TOLERANCE_MS = 1_000;
 /** Told of the account, not of the offer: asked again with another token, or later. */
 const USES_UP_NOTHING = [401, 429];
+/** Between the proxy and the marketplace; a repetition comes a second later. */
+const SAME_WRITE_MS = 250;
 const BULK_PATH = '/sale/offer-bulk-modification-commands';
 const PARTS_PATH = /^\/sale\/product-offers\/[^/]+\/parts$/;
 
@@ -57,11 +60,9 @@ function countDuring(times: Times, { offerId, plannedAt, settledAt }: ChangeRow)
 /** A command that was not carried out is known to the marketplace by its id alone. */
 function timesOfBadAnswers(evidence: Evidence, lossy: readonly DealtFault[]): Times {
   const ofCommand = offersByCommand(evidence.commands);
-  const bad = evidence.journal.filter((entry) => isBad(entry) || isLeftUnanswered(entry, lossy));
   return collect([
-    ...bad
-      // These are among the writes that may be lost.
-      .filter((entry) => entry.method === 'GET' || !isFaulty(entry.at, lossy))
+    ...evidence.journal
+      .filter((entry) => isBad(entry) || isLeftUnanswered(entry, lossy))
       .flatMap(({ at, offerIds, path }) =>
         (offerIds.length > 0 ? offerIds : (ofCommand.get(lastPart(path)) ?? [])).map((offerId) => ({ at, offerId })),
       ),
@@ -83,12 +84,15 @@ function isLeftUnanswered({ method, at, durationMs }: JournalEntry, lossy: reado
 }
 
 /** Counted where they set out: one that was cut on its way is not in the marketplace's journal. */
-function timesOfLostWrites({ overheard, commands }: Evidence, lossy: readonly DealtFault[]): Times {
+function timesOfLostWrites({ overheard, commands, journal }: Evidence, lossy: readonly DealtFault[]): Times {
+  const counted = journal.filter((entry) => entry.method !== 'GET' && (isBad(entry) || isLeftUnanswered(entry, lossy)));
+  const isCounted = (write: HeardWrite): boolean =>
+    counted.some(({ path, at }) => path === write.path && Math.abs(at - write.at) < SAME_WRITE_MS);
   const ofCommand = offersByCommand(commands);
   const inBulk = [...new Set(commands.filter(({ kind }) => kind === 'bulk').flatMap(({ offerIds }) => offerIds))];
   return collect(
     overheard.writes
-      .filter(({ at }) => isFaulty(at, lossy))
+      .filter((write) => isFaulty(write.at, lossy) && !isCounted(write))
       .flatMap(({ at, path }) => {
         const last = lastPart(path);
         const offerIds = path === BULK_PATH ? inBulk : (ofCommand.get(last) ?? [last]);

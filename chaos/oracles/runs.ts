@@ -6,25 +6,31 @@ export function judgeRuns(evidence: Evidence): OracleVerdict[] {
   return [judgeSight(evidence), judgeBuckets(evidence)];
 }
 
+/** From the creation of an offer until the listing shows it. */
+const LISTED_WITHIN_MS = 1_000;
+
 /** `seen` is counted in the application's own table, so it is held against the marketplace's. */
 function judgeSight({ runs, before, after }: Evidence): OracleVerdict {
-  const held = countBySeller(after);
-  // None is added or removed in chaos; were it so, no number would fit all runs.
-  const isSame = [...held].every(([sellerId, count]) => countBySeller(before).get(sellerId) === count);
   const complete = runs.filter(isOfEverything);
+  const sellers = [...new Set(after.map(({ sellerId }) => sellerId))];
+  const left = new Set(after.map(({ id }) => id));
+  const countAt = (seller: string | null, time: number): number =>
+    after.filter(({ sellerId, createdAt }) => sellerId === seller && createdAt <= time).length;
   return {
     name: 'a complete run has seen every offer there is',
-    looked: `${complete.length} complete runs of ${runs.length}; ${[...held.values()].join(', ')} offers`,
+    looked: `${complete.length} complete runs of ${runs.length}; ${after.length} offers`,
     findings: [
-      ...(isSame ? [] : ['the number of offers has changed']),
-      ...[...held.keys()]
-        .filter((sellerId) => !complete.some((run) => run.sellerId === sellerId))
-        .map((sellerId) => `seller ${sellerId} had no complete run`),
-      ...complete.flatMap(({ id, sellerId, seen }) => {
-        const count = held.get(sellerId ?? '') ?? 0;
-        return seen === count
-          ? []
-          : [`run ${id}: ${seen ?? 'none'} seen, seller ${sellerId ?? 'unknown'} has ${count}`];
+      // The number at a time follows from when they were created only if none ever goes.
+      ...before.filter(({ id }) => !left.has(id)).map(({ id }) => `offer ${id} is gone`),
+      ...sellers
+        .filter((seller) => !complete.some(({ sellerId }) => sellerId === seller))
+        .map((seller) => `seller ${seller} had no complete run`),
+      ...complete.flatMap(({ id, sellerId, seen, startedAt, finishedAt }) => {
+        // The marketplace puts sold-out offers up again as new ones, also while a run is at work.
+        const least = countAt(sellerId, startedAt.getTime() - LISTED_WITHIN_MS);
+        const most = countAt(sellerId, (finishedAt ?? startedAt).getTime());
+        if (seen !== null && seen >= least && seen <= most) return [];
+        return [`run ${id}: ${seen ?? 'none'} seen; seller ${sellerId ?? 'unknown'} had ${least} to ${most}`];
       }),
     ],
   };
@@ -32,12 +38,6 @@ function judgeSight({ runs, before, after }: Evidence): OracleVerdict {
 
 function isOfEverything({ isComplete, mode, isOfAllOffers, outcome, finishedAt }: RunRow): boolean {
   return isComplete && mode === 'live' && isOfAllOffers && finishedAt !== null && outcome !== 'superseded';
-}
-
-function countBySeller(offers: Evidence['after']): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { sellerId } of offers) counts.set(sellerId, (counts.get(sellerId) ?? 0) + 1);
-  return counts;
 }
 
 function judgeBuckets({ runs }: Evidence): OracleVerdict {
