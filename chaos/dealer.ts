@@ -115,7 +115,10 @@ export async function dealFaults(options: DealerOptions): Promise<Dealt> {
   async function makeUpForUnmet(): Promise<void> {
     for (let round = 0; round < ROUNDS_TO_MAKE_UP; round += 1) {
       const met = new Set(faults.filter(({ hits }) => hits > 0).map(({ name }) => name));
-      const asked = kinds.filter(({ name, ifAsked }) => !met.has(name) && ifAsked === undefined);
+      const { requestsByRoute } = await scene.application.admin.report();
+      const asked = kinds.filter(
+        ({ name, ifAsked }) => !met.has(name) && (ifAsked === undefined || ifAsked in requestsByRoute),
+      );
       for (const kind of asked) await deal(kind);
     }
   }

@@ -41,6 +41,12 @@ const BOOKKEEPING_SLOTS = 50;
  * that it is gone: this comes on top of the heartbeat time-out until another one goes on (by default 10 s more).
  */
 const STICKY_PATIENCE = '2 seconds';
+/**
+ * How long one step of a workflow may take. Node ends the process ("async hook stack has become corrupted") when a step is
+ * cut off, as happens by default after 5 s to one in which the worker was stopped or got no processor. The SDK has this
+ * option and does not declare it.
+ */
+const STEP_PATIENCE = { isolateExecutionTimeout: '1 minute' };
 /** ~1 MB each; an account's run is one. */
 const CACHED_WORKFLOWS = 300;
 /** A batch ends the request it is at well within this. */
@@ -228,6 +234,7 @@ async function createWorkers(
     Worker.create({
       ...shared,
       ...workflows,
+      ...STEP_PATIENCE,
       taskQueue: TASK_QUEUE,
       activities: createActivities(services),
       maxConcurrentActivityTaskExecutions: BOOKKEEPING_SLOTS,

@@ -236,7 +236,6 @@ describe('endings and returns', () => {
     const back = await change.shop.scanned();
     await under.act.updateOfferBatch({ runId: back, batch: await onlyBatch(back), priority: 'scheduled' });
     expect(await under.allegro.admin.offer(change.offerId)).toMatchObject({ status: 'ACTIVE', available: 5 });
-    expect(await memoryOf(under.db, change.offerId)).toMatchObject({ endedByUsAt: null });
     await under.allegro.admin.editOffer(change.offerId, { status: 'ENDED' });
 
     const later = await change.shop.scanned();
