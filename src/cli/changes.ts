@@ -8,6 +8,7 @@ import {
   listHistory,
   listRunOffers,
   isKnownOfferOrSku,
+  readOffersOf,
   type ChangeRecord,
   type RunOffer,
 } from '../storage/reports.js';
@@ -122,15 +123,7 @@ async function printNoHistory(
   { offerOrSku, account }: { offerOrSku: string; account: string | undefined },
 ): Promise<void> {
   output.print('Nothing is on record: no change was planned or written as far back as HISTORY_RETENTION_DAYS reaches.');
-  const offers = await db
-    .selectFrom('offers')
-    .select(['accountId', 'offerId', 'sku', 'bucket', 'reason', 'available', 'seenAt', 'goneAt'])
-    .where((eb) => eb.or([eb('offerId', '=', offerOrSku), eb('sku', '=', offerOrSku)]))
-    .$if(account !== undefined, (query) => query.where('accountId', '=', account ?? ''))
-    .orderBy('accountId')
-    .orderBy('offerId')
-    .limit(MOST_OFFERS_SHOWN)
-    .execute();
+  const offers = await readOffersOf(db, { offerOrSku, account, limit: MOST_OFFERS_SHOWN });
   if (offers.length === 0) return;
   output.table(
     ['seen last', 'account', 'offer', 'sku', 'seen as', 'stock', 'why'],

@@ -138,13 +138,13 @@ export function withRise(rises: PlannedRises, addedPieces: number): PlannedRises
   return { offers: rises.offers + 1, addedPieces: rises.addedPieces + addedPieces };
 }
 
-/** Whether a person has let something through that this run has sent; `kinds`: of these kinds. */
-export async function hasUsedApprovals(db: Db, run: Run, kinds: readonly ChangeKind[] | null = null): Promise<boolean> {
+/** Whether a person has let something of these kinds through that this run has sent. */
+export async function hasUsedApprovals(db: Db, run: Run, kinds: readonly ChangeKind[]): Promise<boolean> {
   const { rows } = await sql<{ isUsed: boolean }>`
     select exists (
       select from approvals p join offer_changes c on c.run_id = p.used_by and c.offer_id = p.offer_id
       where p.account_id = ${run.accountId} and p.used_by = ${run.runId}
-        and (${kinds}::text[] is null or c.kind = any(${kinds}::text[]))
+        and c.kind = any(${kinds}::text[])
     ) as is_used`.execute(db);
   return rows[0]?.isUsed ?? false;
 }

@@ -178,6 +178,22 @@ export async function isKnownOfferOrSku(db: Db, offerOrSku: string): Promise<boo
   return rows[0]?.isKnown ?? false;
 }
 
+/** The offer of this number, or the offers of this SKU, as they were seen last. */
+export function readOffersOf(
+  db: Db,
+  { offerOrSku, account, limit }: { offerOrSku: string; account: string | undefined; limit: number },
+) {
+  return db
+    .selectFrom('offers')
+    .select(['accountId', 'offerId', 'sku', 'bucket', 'reason', 'available', 'seenAt', 'goneAt'])
+    .where((eb) => eb.or([eb('offerId', '=', offerOrSku), eb('sku', '=', offerOrSku)]))
+    .$if(account !== undefined, (query) => query.where('accountId', '=', account ?? ''))
+    .orderBy('accountId')
+    .orderBy('offerId')
+    .limit(limit)
+    .execute();
+}
+
 /** SKUs that several running offers sell: each shows the full number, so together they can sell more than there is. */
 export interface SharedSkus {
   readonly skus: number;
