@@ -148,20 +148,24 @@ export function decide(facts: OfferFacts): Decision {
 }
 
 /**
- * What an offer that cannot be read needs all the same; null: nothing that cannot wait. Fewer pieces never wait, and as
- * many as it may show count.
+ * What an offer that cannot be read needs all the same; null: nothing that cannot wait. Fewer pieces never wait: it goes to
+ * 0 if it may show any, and to a number that is below each one that it may show.
  */
 export function decideUnread(facts: OfferFacts): { facts: OfferFacts; decision: Decision } | null {
-  if (isRelabelled(facts)) return null;
   const { offer, memory } = facts;
-  const unsettled = memory === null || memory.unsettled === null || isOvertaken(memory) ? 0 : memory.unsettled.value;
-  const listed = isListingDoubtful(offer, memory, facts.now) ? 0 : offer.available;
-  const available = Math.max(listed, memory?.knownAvailable ?? 0, unsettled);
+  if (memory === null || isRelabelled(facts)) return null;
+  const { knownAvailable } = memory;
+  const unsettled = memory.unsettled === null || isOvertaken(memory) ? [] : [memory.unsettled.value];
+  const listed = isListingDoubtful(offer, memory, facts.now) ? [] : [offer.available];
+  const available = Math.max(knownAvailable, ...unsettled, ...listed);
   // A number without a known outcome may have brought it back.
-  const status = unsettled > 0 ? 'ACTIVE' : offer.status;
+  const status = unsettled.some((value) => value > 0) ? 'ACTIVE' : offer.status;
   const assumed = { ...facts, offer: { ...offer, available, status }, isRead: true };
   const decision = decide(assumed);
-  const isFall = decision.kind === 'change' && (decision.change === 'end' || decision.change === 'lower');
+  if (decision.kind !== 'change') return null;
+  const { change, target } = decision;
+  const isFall =
+    change === 'end' || (change === 'lower' && target < Math.min(knownAvailable, offer.available, ...unsettled));
   return isFall ? { facts: assumed, decision } : null;
 }
 
