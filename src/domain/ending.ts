@@ -27,7 +27,8 @@ export function judgeEnding(offer: ListedOffer, memory: OfferMemory | null, now:
   const endedAt = offer.endedAt === null ? null : new Date(offer.endedAt);
   if (memory === null) return { endedAt, soldBefore: offer.sold, isExplained: true };
   const before = memory.ending;
-  const isSame = before !== null && isSameEnding(before.endedAt, endedAt) && !isAfterReturn(endedAt, memory);
+  const isSame =
+    before !== null && isSameEnding(before.endedAt, endedAt) && !isReturnBetween(before.endedAt, endedAt, memory);
   const soldBefore = isSame ? before.soldBefore : memory.sold;
   const isExplained = (isSame && before.isExplained) || offer.sold > soldBefore || isOurZero(endedAt ?? now, memory);
   return { endedAt, soldBefore, isExplained };
@@ -39,20 +40,28 @@ function isSameEnding(before: Date | null, after: Date | null): boolean {
 }
 
 /** After a restart it is not known which of the two ways of ending was sent. */
-function isOurZero(endedAt: Date, { zeroSentAt, endedByUsAt }: OfferMemory): boolean {
-  return isSoonAfter(endedAt, zeroSentAt) || isSoonAfter(endedAt, endedByUsAt);
+function isOurZero(endedAt: Date, memory: OfferMemory): boolean {
+  const { zeroSentAt, endedByUsAt } = memory;
+  return isOurs(endedAt, zeroSentAt, memory) || isOurs(endedAt, endedByUsAt, memory);
 }
 
 /** Whether the ending by publication status, which the marketplace calls USER, was ours. */
 export function isOurEnding(offer: ListedOffer, memory: OfferMemory | null): boolean {
   if (memory === null || offer.endedAt === null) return false;
-  const endedAt = new Date(offer.endedAt);
-  return isSoonAfter(endedAt, memory.endedByUsAt) && !isAfterReturn(endedAt, memory);
+  return isOurs(new Date(offer.endedAt), memory.endedByUsAt, memory);
+}
+
+function isOurs(endedAt: Date, sentAt: Date | null, memory: OfferMemory): boolean {
+  return isSoonAfter(endedAt, sentAt) && !isReturnBetween(sentAt, endedAt, memory);
 }
 
 /** We brought it back before, so that this is another ending. One that has no time yet has only begun. */
 function isAfterReturn(endedAt: Date | null, { beforeWriteStatus, writtenAt }: OfferMemory): boolean {
   return beforeWriteStatus === 'ENDED' && writtenAt !== null && (endedAt === null || endedAt > writtenAt);
+}
+
+function isReturnBetween(before: Date | null, after: Date | null, memory: OfferMemory): boolean {
+  return before !== null && !isAfterReturn(before, memory) && isAfterReturn(after, memory);
 }
 
 /** Both clocks may be wrong by a little, so it may seem to come before. */

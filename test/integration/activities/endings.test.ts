@@ -100,6 +100,20 @@ test('an offer that was sold out comes back when there is stock again', async ()
   expect(await under.allegro.admin.offer(scene.offerId)).toMatchObject({ status: 'ACTIVE', available: 4 });
 });
 
+test('so does one that was sold out again after we had brought it back, however often it was seen since', async () => {
+  const scene = await inSync();
+  const { sku, offerId } = scene;
+  for (const pieces of [5, 4]) {
+    await under.allegro.admin.sell({ offerId, quantity: pieces, lowersTruth: true });
+    await stock(under, { [sku]: 0 });
+    await ran(scene);
+    await ran(scene);
+    await stock(under, { [sku]: pieces - 1 });
+    await ran(scene);
+    expect(await under.allegro.admin.offer(offerId)).toMatchObject({ status: 'ACTIVE', available: pieces - 1 });
+  }
+});
+
 test('so does one that we have set to 0, also when the answer to our zero was lost', async () => {
   for (const fault of [null, { kind: 'cutAfter' } as const]) {
     const scene = await inSync();

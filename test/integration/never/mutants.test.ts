@@ -122,7 +122,7 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: ENDING,
-        find: 'return isSoonAfter(endedAt, memory.endedByUsAt) && !isAfterReturn(endedAt, memory);',
+        find: 'return isOurs(new Date(offer.endedAt), memory.endedByUsAt, memory);',
         replace: 'return memory.endedByUsAt !== null;',
       },
     ],

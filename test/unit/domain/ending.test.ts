@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { decide } from '../../../src/domain/decision.js';
-import { judgeEnding } from '../../../src/domain/ending.js';
+import { isOurEnding, judgeEnding } from '../../../src/domain/ending.js';
 import { aMemory, anOffer, aStock, hoursAgo, NOW, theFacts } from './builders.js';
 
 const endedAt = hoursAgo(0.2);
@@ -54,6 +54,36 @@ describe('an offer that stands at nothing', () => {
 
   test('is in sync while there is no stock, whoever set the zero', () => {
     expect(decide(theFacts({ offer: ended, memory: running, stock: aStock(0) }))).toEqual({ kind: 'in_sync' });
+  });
+});
+
+describe('an offer that we have brought back', () => {
+  const before = { endedAt: hoursAgo(0.9), soldBefore: 6, isExplained: true };
+  /** Answered as done half an hour ago, and not seen running since. */
+  const returned = aMemory({ ...running, ending: before, beforeWriteStatus: 'ENDED', writtenAt: hoursAgo(0.5) });
+  const stillEnded = { ...ended, endedAt: hoursAgo(0.9).toISOString() };
+
+  test('and that never ran is brought back again', () => {
+    expect(decided(stillEnded, returned)).toBe('change');
+  });
+
+  test('and that somebody else has ended since stays so, though we had ended it before', () => {
+    expect(decided(ended, returned)).toBe('skipped');
+    expect(decided(ended, aMemory({ ...returned, zeroSentAt: hoursAgo(0.8), endedByUsAt: hoursAgo(0.8) }))).toBe(
+      'skipped',
+    );
+  });
+
+  test('and that we have ended since comes back, also while nobody knows the outcome', () => {
+    expect(decided(ended, aMemory({ ...returned, endedByUsAt: hoursAgo(0.3) }))).toBe('change');
+    expect(isOurEnding(ended, aMemory({ ...returned, endedByUsAt: hoursAgo(0.3) }))).toBe(true);
+    expect(isOurEnding(ended, aMemory({ ...returned, endedByUsAt: hoursAgo(0.8) }))).toBe(false);
+  });
+
+  test('and that was sold out since stays explained', () => {
+    const seen = judgeEnding({ ...ended, sold: 8 }, returned, NOW);
+    expect(seen).toMatchObject({ isExplained: true });
+    expect(judgeEnding({ ...ended, sold: 8 }, aMemory({ ...returned, sold: 8, ending: seen }), NOW)).toEqual(seen);
   });
 });
 
