@@ -2,6 +2,7 @@ import type pg from 'pg';
 
 import type { Application } from '../src/local/application.js';
 import type { TelegramStandIn } from '../src/local/telegram-stand-in.js';
+import type { Edits } from './edits.js';
 import type { Random } from './random.js';
 import type { ChaosServers } from './servers.js';
 import type { TcpProxy } from './tcp-proxy.js';
@@ -23,6 +24,7 @@ export interface Scene {
   readonly marketplaceNetwork: TcpProxy;
   readonly telegram: TelegramStandIn;
   readonly warehouse: Warehouse;
+  readonly edits: Edits;
   /** Over a network that stays well. */
   readonly database: pg.Pool;
   /** Where files may be put. */

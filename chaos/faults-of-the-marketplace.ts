@@ -117,13 +117,15 @@ const refusedOffer: FaultKind = {
   name: 'allegro: refuses an offer (422)',
   part: 'allegro',
   stopsWork: false,
-  async deal({ application, warehouse, database }, random) {
+  async deal({ application, warehouse, edits, database }, random) {
     const { admin } = application;
     const { offers } = await admin.offers({ limit: 100_000, status: 'ACTIVE' });
     const stockOf = ({ externalId }: { externalId: string | null }): number =>
       warehouse.stock.get(externalId?.trim() ?? '') ?? 0;
     const offer = random.pick(
-      offers.filter((one) => one.format === 'BUY_NOW' && !one.isFulfillment && stockOf(one) > 0),
+      offers.filter(
+        (one) => one.format === 'BUY_NOW' && !one.isFulfillment && stockOf(one) > 0 && edits.mayEdit(one.id),
+      ),
     );
     if (offer === undefined) return 0;
     const since = new Date();
@@ -138,6 +140,7 @@ const refusedOffer: FaultKind = {
     };
     // Too high a number, which no guard holds back from being lowered.
     const available = stockOf(offer) + TOO_MANY;
+    edits.note(offer.id);
     await admin.editOffer(offer.id, { rejection: { commands: true, endings: true }, available });
     await sleep(random.between(REFUSED_MS.from, REFUSED_MS.to));
     await waitUntil(async () => (await countRefusals().catch(() => 0)) > 0, MET_WITHIN_MS, 500);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { SimulatorAdmin, TrueOffer } from '../simulator/admin-client.js';
+import type { Edits } from './edits.js';
 import type { Random } from './random.js';
 import type { Warehouse } from './warehouse.js';
 
@@ -14,6 +15,7 @@ export interface Life {
 export interface LifeOptions {
   readonly admin: SimulatorAdmin;
   readonly warehouse: Warehouse;
+  readonly edits: Edits;
   readonly random: Random;
 }
 
@@ -24,18 +26,15 @@ const BOOKED_AFTER_MS = { from: 200, to: 3_000 } as const;
 const DELIVERY_SHARE = 0.18;
 const EDIT_SHARE = 0.1;
 const WRITE_OFF_SHARE = 0.03;
-/** Set back a third time within a day, an offer is left to whoever does it. */
-const MOST_EDITS_OF_ONE = 2;
 /** So many SKUs come to the same number at once that a command carries it. */
 const SAME_NUMBER_SKUS = 12;
 /** Of the deliveries; the others are of one SKU. */
 const SAME_NUMBER_SHARE = 0.2;
 
-export function startLife({ admin, warehouse, random }: LifeOptions): Life {
+export function startLife({ admin, warehouse, edits, random }: LifeOptions): Life {
   const counts = { sales: 0, deliveries: 0, edits: 0, writeOffs: 0 };
   const stopping = new AbortController();
   const bookings = new Set<Promise<void>>();
-  const editsOf = new Map<string, number>();
 
   async function pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined);
@@ -107,12 +106,11 @@ export function startLife({ admin, warehouse, random }: LifeOptions): Life {
 
   /** Somebody puts a number of their own, too high or too low, or ends an offer. */
   async function edit(offers: readonly TrueOffer[]): Promise<void> {
-    const mayEdit = (one: TrueOffer): boolean =>
-      isOrdinary(one) && one.status === 'ACTIVE' && (editsOf.get(one.id) ?? 0) < MOST_EDITS_OF_ONE;
+    const mayEdit = (one: TrueOffer): boolean => isOrdinary(one) && one.status === 'ACTIVE' && edits.mayEdit(one.id);
     const offer = random.pick(offers.filter(mayEdit));
     if (offer === undefined) return;
     counts.edits += 1;
-    editsOf.set(offer.id, (editsOf.get(offer.id) ?? 0) + 1);
+    edits.note(offer.id);
     if (random.chance(0.1)) await admin.editOffer(offer.id, { status: 'ENDED', endedBy: 'USER' });
     else await admin.editOffer(offer.id, { available: random.whole(1, 120) });
   }

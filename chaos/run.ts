@@ -70,7 +70,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
 }
 
 async function unleash(stage: Stage, options: ChaosOptions): Promise<{ dealt: Dealt; life: Life['counts'] }> {
-  const { application, accounts, servers, warehouse, workers } = stage;
+  const { application, accounts, servers, warehouse, edits, workers } = stage;
   const draws = drawsOf(options.seed);
   const { admin } = application;
   const recovery = watchRecovery({
@@ -80,7 +80,7 @@ async function unleash(stage: Stage, options: ChaosOptions): Promise<{ dealt: De
     namespace: servers.temporalNamespace,
     killed: workers.killed,
   });
-  const life = startLife({ admin, warehouse, random: draws('life') });
+  const life = startLife({ admin, warehouse, edits, random: draws('life') });
   try {
     const dealt = await dealFaults({ ...options, scene: stage, draws, kinds: KINDS, recovery });
     return { dealt, life: life.counts };

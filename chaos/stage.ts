@@ -8,6 +8,7 @@ import { startApplication, type Application, type ConnectedAccount } from '../sr
 import type { Print } from '../src/local/system.js';
 import { startTelegramStandIn } from '../src/local/telegram-stand-in.js';
 import { migrateToLatest } from '../src/storage/migrate.js';
+import { createEdits } from './edits.js';
 import type { Scene } from './fault.js';
 import { createOverheard, type Overheard } from './overheard.js';
 import { startServers } from './servers.js';
@@ -88,7 +89,7 @@ async function start(
   started.push(() => workers.stop());
   print(`${WORKERS} workers, ${accounts.length} accounts; logs in ${directory}`);
   const parts = { application, servers, workers, marketplaceNetwork, telegram, warehouse, database, directory };
-  return { ...parts, accounts, overheard, logDirectory, stop };
+  return { ...parts, edits: createEdits(), accounts, overheard, logDirectory, stop };
 }
 
 async function bundleWorkflows(directory: string): Promise<string> {

@@ -42,9 +42,9 @@ export function judgeAttempts(evidence: Evidence, faults: readonly DealtFault[])
   };
 }
 
-/** A write that overtook a command was answered as done, and stays unknown until the command has settled. */
+/** The class is that of the last answer: none is left by one that told of success, whatever became of the row since. */
 function failedAttempts({ state, attempts, errorClass }: ChangeRow): number {
-  const hasSucceeded = state === 'confirmed' || (state === 'unknown' && errorClass === null);
+  const hasSucceeded = state === 'confirmed' || errorClass === null;
   return hasSucceeded ? Math.max(0, attempts - 1) : attempts;
 }
 
