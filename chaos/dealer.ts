@@ -30,7 +30,8 @@ const CALM_MS = { from: 200, to: 1_500 } as const;
 const CYCLE_MS = 110_000;
 /** A long block is dealt once in so many cycles, and in any case at the end. */
 const LONG_BLOCK_EVERY = 6;
-const LONG_BLOCK_MS = 70_000;
+/** A minute and jitter, counted from when the run hears of it: what keeps it from hearing prolongs it. */
+const LONG_BLOCK_MS = 80_000;
 const ROUNDS_TO_MAKE_UP = 3;
 
 /**
@@ -80,9 +81,10 @@ export async function dealFaults(options: DealerOptions): Promise<Dealt> {
   }
 
   async function recover(after: string): Promise<void> {
+    const wasBlocked = Date.now() < blockedUntil;
     const measured = await recovery.measure();
     // Whoever was told to wait a minute by the marketplace does so.
-    if (Date.now() < blockedUntil) return;
+    if (wasBlocked || Date.now() < blockedUntil) return;
     recoveries.push({ after, ms: measured.ms });
     for (const one of measured.stuck) {
       stuck.push(`after ${after}: ${one}`);
