@@ -148,10 +148,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
           scope: permit.scope,
         });
       }
-      const isToBeSent = await mayStillBeSent(request, permit).catch(async (error: unknown) => {
-        await giveBackProbe(request, permit.probe);
-        throw error;
-      });
+      const isToBeSent = await orGiveBack(request, permit.probe, mayStillBeSent(request, permit));
       if (isToBeSent) return { waitMs: Math.round(performance.now() - startedAt), isProbe: permit.probe };
       await giveBackProbe(request, permit.probe);
     }
@@ -166,6 +163,15 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   /** Else everybody would wait for what was never answered. */
   async function giveBackProbe({ quotas }: HttpRequest, isProbe: boolean): Promise<void> {
     if (isProbe) await options.limiter.unanswered(quotas).catch(() => undefined);
+  }
+
+  async function orGiveBack<Result>(request: HttpRequest, isProbe: boolean, work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      await giveBackProbe(request, isProbe);
+      throw error;
+    }
   }
 
   async function exchange(request: HttpRequest): Promise<Response<string>> {
@@ -218,14 +224,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     const permit = await takePermit(request);
     report.permitWaitMs = permit.waitMs;
     const sentAt = performance.now();
-    const response = await exchange(request)
-      .catch(async (error: unknown) => {
-        await giveBackProbe(request, permit.isProbe);
-        throw error;
-      })
-      .finally(() => {
-        report.durationMs = Math.round(performance.now() - sentAt);
-      });
+    const exchanged = exchange(request).finally(() => {
+      report.durationMs = Math.round(performance.now() - sentAt);
+    });
+    const response = await orGiveBack(request, permit.isProbe, exchanged);
     const answer: HttpAnswer = {
       status: response.statusCode,
       body: response.body,

@@ -59,15 +59,19 @@ async function plant(fault: FaultRule['fault'], offerId: OfferId, route = PATCH)
   await under.allegro.admin.plantFault({ match: { route, offerId }, fault });
 }
 
+async function endsByCommand(shop: Shop, offerId: OfferId): Promise<void> {
+  const { result } = await sync(shop);
+
+  expect(result.buckets).toMatchObject({ ended: 1 });
+  expect(await under.allegro.admin.offer(offerId)).toMatchObject({ status: 'ENDED', endedBy: 'USER' });
+}
+
 describe('an offer that has to go to 0 and cannot be set', () => {
   test.each(['sync', 'async'] as const)('refused (%s): it is ended by a publication command', async (mode) => {
     const shop = await under.shop();
     const offerId = await anOffer(shop, 0, { rejection: { commands: true, mode } });
 
-    const { result } = await sync(shop);
-
-    expect(result.buckets).toMatchObject({ ended: 1 });
-    expect(await under.allegro.admin.offer(offerId)).toMatchObject({ status: 'ENDED', endedBy: 'USER' });
+    await endsByCommand(shop, offerId);
     expect((await memoryOf(under.db, offerId)).endedByUsAt).not.toBeNull();
   });
 
@@ -76,10 +80,7 @@ describe('an offer that has to go to 0 and cannot be set', () => {
     const offerId = await anOffer(shop, 0);
     await plant({ kind: 'status', status: 403 }, offerId);
 
-    const { result } = await sync(shop);
-
-    expect(result.buckets).toMatchObject({ ended: 1 });
-    expect(await under.allegro.admin.offer(offerId)).toMatchObject({ status: 'ENDED', endedBy: 'USER' });
+    await endsByCommand(shop, offerId);
   });
 
   test('not readable, and with a write of which nobody knows the outcome: the same', async () => {
@@ -92,10 +93,7 @@ describe('an offer that has to go to 0 and cannot be set', () => {
     await plant({ kind: 'status', status: 500 }, offerId, 'GET /sale/product-offers/{offerId}');
     await stock(under, { [(await memoryOf(under.db, offerId)).sku ?? '']: 0 });
 
-    const { result } = await sync(shop);
-
-    expect(result.buckets).toMatchObject({ ended: 1 });
-    expect(await under.allegro.admin.offer(offerId)).toMatchObject({ status: 'ENDED', endedBy: 'USER' });
+    await endsByCommand(shop, offerId);
   });
 
   test('a worker that sleeps when it is sent back takes it for refused no more', async () => {
