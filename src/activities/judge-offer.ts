@@ -96,7 +96,7 @@ export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date):
     case 'in_sync':
       return { ...base, bucket: 'in_sync' };
     case 'unread':
-      return { ...base, bucket: 'pending', reason: decision.reason };
+      return { ...base, bucket: 'pending', reason: decision.reason, change: leftFor(facts, decision.reason) };
     case 'pending':
       return {
         ...base,
@@ -127,28 +127,24 @@ export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date):
 }
 
 /** Why an offer of ours that may differ is left alone: by a person, by a setting, or for a while. */
-const LEFT_ALONE: readonly SkipReason[] = ['excluded', 'quarantined', 'switched_off'];
+const LEFT_ALONE: readonly SkipReason[] = ['activating', 'excluded', 'quarantined', 'switched_off'];
 
-/**
- * The change that such an offer would need: what is not written has its place in the history too. An offer that somebody
- * has ended may stay so for years, and a shop may have many: that is kept once.
- */
+/** The change that an offer would need and does not get; null: none. What is not written has its place in the history too. */
+function leftFor(facts: OfferFacts, reason: string): ScannedOffer['change'] {
+  const wanted = differenceOf(facts);
+  return wanted === null ? null : { kind: wanted.change, state: 'superseded', reason, target: wanted.target };
+}
+
+/** An offer that somebody has ended may stay so for years, and a shop may have many: that is kept once. */
 function notMade(facts: OfferFacts, reason: SkipReason): ScannedOffer['change'] {
   const isNews = reason === 'ended_by_other' && facts.memory?.leftAloneFor !== reason;
-  const wanted = LEFT_ALONE.includes(reason) || isNews ? differenceOf(facts) : null;
-  if (wanted === null) return null;
-  const change = {
-    kind: wanted.change,
-    state: 'superseded',
-    reason: `skipped:${reason}`,
-    target: wanted.target,
-  } as const;
-  if (reason !== 'quarantined' || !isLeftToOthers(facts)) return change;
+  const change = LEFT_ALONE.includes(reason) || isNews ? leftFor(facts, `skipped:${reason}`) : null;
+  if (change === null || reason !== 'quarantined' || !isLeftToOthers(facts)) return change;
   const { available, status } = facts.offer;
   const theirs = status === 'ENDED' ? 'ended' : `at ${available}`;
   const message =
     `somebody else sets the offer back each time (${FLIPS_UNTIL_CONTESTED} times within ${FLIPS_WITHIN_HOURS} h): ` +
-    `we want ${wanted.target}, it stands ${theirs}; our writes to it have stopped`;
+    `we want ${change.target}, it stands ${theirs}; our writes to it have stopped`;
   return { ...change, failure: { errorClass: OFFER_CONTESTED, message } };
 }
 

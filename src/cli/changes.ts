@@ -43,7 +43,7 @@ export function registerChanges(program: Command, runCommand: RunCommand): void 
     usage: 'changes',
     summary: 'list every planned, held, skipped, failed and written offer of a run, with its reason',
     details:
-      'Skipped offers that differ (excluded, quarantined, switched_off) are kept with each run, and those that somebody\n' +
+      'Skipped offers that differ (excluded, quarantined, switched_off, activating) are kept with each run, and those that somebody\n' +
       'has ended (ended_by_other) with the first that finds them so; the others are remembered for the newest run only.',
     options: [
       { flags: '--run <run>', description: 'a run, or the run over all accounts (required)' },
@@ -155,9 +155,11 @@ function toCsv(offers: readonly RunOffer[]): string {
   });
 }
 
-function describeStock({ kind, valueBefore, target, valueSent }: RunOffer): string {
+function describeStock({ kind, valueBefore, target, valueSent, sentBefore }: RunOffer): string {
   if (target === null) return String(valueBefore);
-  const sent = valueSent === null || valueSent === target ? '' : ` (sent ${valueSent})`;
+  const last = valueSent === null || (valueSent === target && sentBefore.length === 0) ? [] : [valueSent];
+  const numbers = [...sentBefore, ...last];
+  const sent = numbers.length === 0 ? '' : ` (sent ${numbers.join(', then ')})`;
   return `${valueBefore} → ${target}${sent}${kind === null ? '' : ` ${kind}`}`;
 }
 

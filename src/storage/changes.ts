@@ -169,6 +169,7 @@ export async function markSending(db: Db, run: FencedRun, sending: Sending): Pro
         target = r.target, value_sent = r.target, ends_by_status = ${sending.endsByStatus}, operation = null,
         -- Another number went out before and nobody knows whether it arrived: it may land after this one.
         reason = case when c.value_sent <> r.target then 'overtakes' else c.reason end,
+        sent_before = case when c.value_sent <> r.target then c.sent_before || c.value_sent else c.sent_before end,
         sent_at = (select now from moment),
         zero_sent_at = case when r.target = 0 and not ${sending.endsByStatus} then (select now from moment)
           else c.zero_sent_at end,

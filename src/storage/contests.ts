@@ -30,12 +30,13 @@ export async function readContests(
         and offer_id = any(${offerIds}::text[])
       group by offer_id
     ), sights as (
-      -- What turned out to be right before it was sent had been seen wrongly.
+      -- What turned out to be right before it was sent had been seen wrongly; what could not be read was not seen.
       select c.*, lead(value_before) over later as next_available, lead(status_before) over later as next_status,
         lead(sold_before) over later as next_sold
       from offer_changes c
       where c.account_id = ${run.accountId} and c.offer_id = any(${offerIds}::text[]) and c.run_id <> ${run.runId}
         and c.planned_at > clock_timestamp() - make_interval(hours => ${FLIPS_WITHIN_HOURS}) and c.state <> 'in_sync'
+        and coalesce(c.reason, '') not like 'unreadable:%'
       window later as (partition by c.offer_id order by c.planned_at)
     ), writes as (
       select s.*, count(*) over (partition by s.offer_id) as of_offer

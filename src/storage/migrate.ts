@@ -6,6 +6,7 @@ import * as writes from './migrations/0003-writes.js';
 import * as reading from './migrations/0004-reading.js';
 import * as guards from './migrations/0005-guards.js';
 import * as tellingAndTrust from './migrations/0006-telling-and-trust.js';
+import * as everyNumberSent from './migrations/0007-every-number-sent.js';
 
 /** Every migration by name, in order; only added to, never changed once released. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -15,6 +16,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0004-reading': reading,
   '0005-guards': guards,
   '0006-telling-and-trust': tellingAndTrust,
+  '0007-every-number-sent': everyNumberSent,
 };
 
 function migratorFor(db: Db): Migrator {

@@ -84,7 +84,10 @@ export interface RunOffer {
   readonly kind: 'end' | 'lower' | 'reactivate' | 'raise' | null;
   readonly valueBefore: number;
   readonly target: number | null;
+  /** What was sent last. */
   readonly valueSent: number | null;
+  /** Other numbers that were sent before it, the first one first. */
+  readonly sentBefore: readonly number[];
   readonly attempts: number;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
@@ -110,7 +113,7 @@ interface RunOfferRow extends Omit<RunOffer, 'bucket'> {
 export async function listRunOffers(db: Db, runIds: readonly string[], bucket?: Bucket): Promise<RunOffer[]> {
   const { rows } = await sql<RunOfferRow>`
     select r.id as run_id, r.account_id, r.mode, c.offer_id, c.sku, o.name, null as offer_bucket, null as offer_reason,
-      c.state, c.reason, c.kind, c.value_before, c.target, c.value_sent, c.attempts, c.error_class, c.error_code,
+      c.state, c.reason, c.kind, c.value_before, c.target, c.value_sent, c.sent_before, c.attempts, c.error_class, c.error_code,
       c.error_message, c.answer, c.planned_at, c.sent_at, c.settled_at
     from offer_changes c
     join sync_runs r on r.id = c.run_id
@@ -118,7 +121,7 @@ export async function listRunOffers(db: Db, runIds: readonly string[], bucket?: 
     where c.run_id = any(${runIds}::uuid[])
     union all
     select r.id, r.account_id, r.mode, o.offer_id, o.sku, o.name, o.bucket, o.reason,
-      null, null, null, o.available, null, null, 0, null, null, null, null, null, null, null
+      null, null, null, o.available, null, null, '{}', 0, null, null, null, null, null, null, null
     from offers o
     join sync_runs r on r.id = o.last_run_id and r.account_id = o.account_id
     where o.last_run_id = any(${runIds}::uuid[])
@@ -158,7 +161,7 @@ export async function listHistory(
 ): Promise<ChangeRecord[]> {
   const { rows } = await sql<RunOfferRow & { state: OfferChangesTable['state'] }>`
     select r.id as run_id, r.account_id, r.mode, c.offer_id, c.sku, o.name, null as offer_bucket, null as offer_reason,
-      c.state, c.reason, c.kind, c.value_before, c.target, c.value_sent, c.attempts, c.error_class, c.error_code,
+      c.state, c.reason, c.kind, c.value_before, c.target, c.value_sent, c.sent_before, c.attempts, c.error_class, c.error_code,
       c.error_message, c.answer, c.planned_at, c.sent_at, c.settled_at
     from offer_changes c
     join sync_runs r on r.id = c.run_id

@@ -179,6 +179,8 @@ export interface OfferChangesTable {
   soldBefore: number | null;
   target: number;
   valueSent: number | null;
+  /** Other numbers that were sent before `valueSent`, the first one first. */
+  sentBefore: Generated<number[]>;
   attempts: Generated<number>;
   operation: string | null;
   endsByStatus: Generated<boolean>;

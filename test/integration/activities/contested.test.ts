@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { SyncError } from '../../../src/domain/errors.js';
 import type { OfferId } from '../../../src/domain/ids.js';
 import { listIncidents, resolveIncident } from '../../../src/storage/incidents.js';
 import type { AccountResult } from '../../../src/workflows/api.js';
@@ -158,6 +159,46 @@ test('a listing that lags behind our writes is no fight', async () => {
   const result = await driveSync(act, { accountId: scene.shop.accountId, runId });
 
   expect(result.buckets).toMatchObject({ in_sync: 1, skipped: 0 });
+  expect(await contestsOf(scene)).toEqual([]);
+});
+
+test('what a lagging listing showed of an offer that could not be read is no fight', async () => {
+  const scene = await aShop(9);
+  const away = (): never => {
+    throw new SyncError('InvalidAnswer', 'not an offer');
+  };
+  const { marketplace } = under.services;
+  let listed = 9;
+  const unread = under.with({
+    marketplace: {
+      ...marketplace,
+      listOffers: async (call, page) => {
+        const { offers, totalCount } = await marketplace.listOffers(call, page);
+        return { offers: offers.map((offer) => ({ ...offer, available: listed })), totalCount };
+      },
+      readAvailable: away,
+      readOffer: away,
+    },
+  });
+  for (const quantity of [5, 4, 3]) {
+    await stock(under, { [scene.sku]: quantity });
+    await ran(scene);
+    const runId = await scene.shop.open();
+    await driveSync(unread, { accountId: scene.shop.accountId, runId });
+    expect(await changeOf(under.db, runId, scene.offerId)).toMatchObject({
+      state: 'superseded',
+      reason: 'unreadable: InvalidAnswer',
+      valueBefore: listed,
+      target: quantity,
+    });
+    listed = quantity;
+  }
+
+  // Set back once, not three times.
+  await under.allegro.admin.editOffer(scene.offerId, { available: 9 });
+  await ran(scene);
+
+  expect(await shown(scene)).toBe(3);
   expect(await contestsOf(scene)).toEqual([]);
 });
 

@@ -15,13 +15,14 @@ afterAll(() => under.close());
 test('what differs and is not written has a row with its reason in each run, and counts as skipped', async () => {
   const shop = await under.shop();
   await changeAccount(under.db, shop.accountId, { raise: false });
-  const [excluded, switchedOff, same] = [shop.sku(), shop.sku(), shop.sku()];
-  await stock(under, { [excluded]: 0, [switchedOff]: 9, [same]: 5 });
-  const [first, second, third] = await shop.offers(
-    [excluded, switchedOff, same].map((externalId) => ({ externalId, available: 5 })),
-  );
-  if (first === undefined || second === undefined || third === undefined)
-    throw new Error('three offers were asked for');
+  const [excluded, switchedOff, same, activating] = [shop.sku(), shop.sku(), shop.sku(), shop.sku()];
+  await stock(under, { [excluded]: 0, [switchedOff]: 9, [same]: 5, [activating]: 3 });
+  const [first, second, third, fourth] = await shop.offers([
+    ...[excluded, switchedOff, same].map((externalId) => ({ externalId, available: 5 })),
+    { externalId: activating, available: 5, status: 'ACTIVATING' },
+  ]);
+  if (first === undefined || second === undefined || third === undefined || fourth === undefined)
+    throw new Error('four offers were asked for');
   await excludeOffer(under.db, { accountId: shop.accountId, offerId: first, reason: null });
   await excludeOffer(under.db, { accountId: shop.accountId, offerId: third, reason: null });
 
@@ -31,8 +32,12 @@ test('what differs and is not written has a row with its reason in each run, and
   await driveSync(under.act, { accountId: shop.accountId, runId: secondRun });
   const runs = [firstRun, secondRun];
 
-  expect(result).toMatchObject({ outcome: 'in_sync', seen: 3, skipped: { excluded: 2, switched_off: 1 } });
-  expect(result.buckets).toMatchObject({ skipped: 3, in_sync: 0, pending: 0 });
+  expect(result).toMatchObject({
+    outcome: 'in_sync',
+    seen: 4,
+    skipped: { excluded: 2, switched_off: 1, activating: 1 },
+  });
+  expect(result.buckets).toMatchObject({ skipped: 4, in_sync: 0, pending: 0 });
   for (const runId of runs) {
     const offers = await listRunOffers(under.db, [runId], 'skipped');
     const differing = offers.filter(({ kind }) => kind !== null);
@@ -42,6 +47,7 @@ test('what differs and is not written has a row with its reason in each run, and
       [
         [first, 'excluded', 'end', 5, 0],
         [second, 'switched_off', 'raise', 5, 9],
+        [fourth, 'activating', 'lower', 5, 3],
       ].sort(),
     );
   }

@@ -247,6 +247,14 @@ describe('offers that are looked at themselves', () => {
       bucket: 'pending',
       reason: 'unreadable: MarketplaceUnavailable',
     });
+    // It differs all the same, so that it is not written has its place in the history.
+    expect(await changeOf(under.db, runId, broken)).toMatchObject({
+      kind: 'reactivate',
+      state: 'superseded',
+      reason: 'unreadable: MarketplaceUnavailable',
+      target: 7,
+      valueSent: null,
+    });
     expect((await closed(shop, runId)).buckets).toMatchObject({ pending: 2 });
   });
 

@@ -334,7 +334,12 @@ describe('answers that were lost', () => {
     await stock(under, { [change.sku]: 3 });
 
     await again(change);
-    expect(await rowOf(change)).toMatchObject({ state: 'unknown', reason: 'overtakes', valueSent: 3 });
+    expect(await rowOf(change)).toMatchObject({
+      state: 'unknown',
+      reason: 'overtakes',
+      valueSent: 3,
+      sentBefore: [4],
+    });
 
     await change.shop.scanned();
     expect(await rowOf(change)).toMatchObject({ state: 'confirmed', reason: 'read_later' });

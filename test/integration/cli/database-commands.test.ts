@@ -294,6 +294,8 @@ describe('changes', () => {
     expect(header).toMatch(/^accountId,runId,offerId,sku,name,bucket,reason/);
     expect(row).toContain(`shop-1,${runId},1,'=1+1,,failed,OfferRejected,lower,5,2,2,1,,"a ""quoted"", text"`);
     expect((await succeed('history', '=1+1')).stdout).toContain('OfferRejected: a "quoted", text');
+    await sql`update offer_changes set sent_before = '{4,3}' where run_id = ${runId}`.execute(db);
+    expect((await succeed('history', '1')).stdout).toContain('5 → 2 (sent 4, then 3, then 2) lower');
     expect((await succeed('changes', '--run', runId, '--bucket', 'held')).stdout).toBe('No such offers in this run.\n');
   });
 });
