@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { NOTICES_SILENCE } from './database.js';
 import { withDatabaseErrors } from './database-errors.js';
 
 /** A holder that works longer is taken for hung; who waits gives up and comes back. */
@@ -21,7 +22,7 @@ export async function withAdvisoryLock<Result>(
     application_name: `allegro-stock-sync ${lock.space}`,
     connectionTimeoutMillis: 5_000,
     lock_timeout: LOCK_TIMEOUT_MS,
-    keepAlive: true,
+    ...NOTICES_SILENCE,
   });
   // Without a listener a lost connection would end the process.
   client.on('error', () => undefined);
