@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import { z } from 'zod';
 
 /** A message as it was sent to the chat. */
@@ -13,6 +13,13 @@ export interface SentMessage {
 /** `down`: connections break without an answer. `too_many`: 429, asking for a second of patience. */
 export type TelegramMood = 'well' | 'down' | 'too_many';
 
+/** A message that the server keeps for itself. */
+export interface HeldMessage {
+  isReached(): boolean;
+  /** Breaks its connection, or lets go before it has come. */
+  release(): void;
+}
+
 /** A local server that plays api.telegram.org for one bot: it takes every message and keeps it. */
 export interface TelegramStandIn {
   /** What the worker is configured with. */
@@ -21,6 +28,8 @@ export interface TelegramStandIn {
   readonly messages: readonly SentMessage[];
   /** From now on messages are taken, or refused in this way. */
   setMood(mood: TelegramMood): void;
+  /** Leaves the next message without an answer: before it is taken, or once it is. */
+  hold(at: 'received' | 'applied'): HeldMessage;
   /** How many were refused so far. */
   readonly refusals: number;
   stop(): Promise<void>;
@@ -43,6 +52,7 @@ export async function startTelegramStandIn(): Promise<TelegramStandIn> {
   const messages: SentMessage[] = [];
   let mood: TelegramMood = 'well';
   let refusals = 0;
+  let held: { at: 'received' | 'applied'; request: IncomingMessage | null } | null = null;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -56,11 +66,15 @@ export async function startTelegramStandIn(): Promise<TelegramStandIn> {
         response.writeHead(429, JSON_TYPE).end(JSON.stringify(TOO_MANY));
         return;
       }
+      const holding = held?.request === null ? held : null;
+      if (holding !== null) holding.request = request;
+      if (holding?.at === 'received') return;
       const isKnown = request.url === `/bot${BOT_TOKEN}/sendMessage`;
       const parsed = requestSchema.safeParse(jsonOf(Buffer.concat(chunks).toString('utf8')));
       if (isKnown && parsed.success) {
         messages.push({ chatId: parsed.data.chat_id, html: parsed.data.text, at: new Date() });
       }
+      if (holding !== null) return;
       const isTaken = isKnown && parsed.success;
       const answer = isTaken ? { ok: true, result: { message_id: messages.length } } : { ok: false, error_code: 400 };
       response.writeHead(isTaken ? 200 : 400, JSON_TYPE).end(JSON.stringify(answer));
@@ -78,6 +92,17 @@ export async function startTelegramStandIn(): Promise<TelegramStandIn> {
     messages,
     setMood(next) {
       mood = next;
+    },
+    hold(at) {
+      const holding = { at, request: null as IncomingMessage | null };
+      held = holding;
+      return {
+        isReached: () => holding.request !== null,
+        release() {
+          if (held === holding) held = null;
+          holding.request?.destroy();
+        },
+      };
     },
     get refusals() {
       return refusals;

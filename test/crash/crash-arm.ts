@@ -2,6 +2,7 @@ import type { CrashBed } from './crash-bed.js';
 import type { Hold } from './crash-points.js';
 import type { CrashShop } from './crash-shop.js';
 import { holdStatement } from './database-hold.js';
+import type { HoldingProxy } from './holding-proxy.js';
 
 /** A point that a worker will come to, and stand at. */
 export interface ArmedPoint {
@@ -22,21 +23,40 @@ export async function armPoint(bed: CrashBed, hold: Hold, shop: CrashShop): Prom
         },
       };
     }
+    case 'telegram':
+      if (hold.at === 'received' || hold.at === 'applied') return armMessage(bed, hold.at);
+      return armProxy(bed.telegram, { request: hold.request, at: hold.at });
     case 'redis':
-    case 'telegram': {
-      const at = hold.at === 'before' ? 'request' : 'answer';
-      const held = bed[hold.kind].hold({ request: hold.request, at });
-      return {
-        isReached: () => Promise.resolve(held.isReached()),
-        release: () => {
-          held.release();
-          return Promise.resolve();
-        },
-      };
-    }
+      return armProxy(bed.redis, hold);
     case 'marketplace':
       return hold.at === 'received' || hold.at === 'applied' ? armSimulator(bed, hold, shop) : armWire(bed, hold, shop);
   }
+}
+
+function armProxy(
+  proxy: HoldingProxy,
+  { request, at }: { readonly request: RegExp; readonly at: 'before' | 'answered' },
+): ArmedPoint {
+  const held = proxy.hold({ request, at: at === 'before' ? 'request' : 'answer' });
+  return {
+    isReached: () => Promise.resolve(held.isReached()),
+    release: () => {
+      held.release();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** The stand-in keeps the message, before or after it has taken it. */
+function armMessage({ alerts }: CrashBed, at: 'received' | 'applied'): ArmedPoint {
+  const held = alerts.hold(at);
+  return {
+    isReached: () => Promise.resolve(held.isReached()),
+    release: () => {
+      held.release();
+      return Promise.resolve();
+    },
+  };
 }
 
 type MarketplaceHold = Extract<Hold, { kind: 'marketplace' }>;

@@ -16,7 +16,8 @@ export type Hold =
       /** Only requests for the offer that a first attempt has failed for. */
       readonly ofRetriedOffer?: boolean;
     }
-  | { readonly kind: 'redis' | 'telegram'; readonly request: RegExp; readonly at: 'before' | 'answered' }
+  | { readonly kind: 'redis'; readonly request: RegExp; readonly at: 'before' | 'answered' }
+  | { readonly kind: 'telegram'; readonly request: RegExp; readonly at: RequestPoint }
   | ({ readonly kind: 'database'; readonly fate: Fate } & DatabasePoint);
 
 /**
@@ -76,6 +77,15 @@ const EVENTS = { route: 'GET /order/events', request: /^GET \/order\/events[? ]/
 const COMMAND = '/sale/offer-quantity-change-commands/{commandId}';
 const PUT_COMMAND = { route: `PUT ${COMMAND}`, request: /^PUT \/sale\/offer-quantity-change-commands\// };
 const REPORT = { route: `GET ${COMMAND}`, request: /^GET \/sale\/offer-quantity-change-commands\/[^/]+ / };
+const TASKS = {
+  route: `GET ${COMMAND}/tasks`,
+  request: /^GET \/sale\/offer-quantity-change-commands\/[^/]+\/tasks/,
+};
+const OFFER = { route: 'GET /sale/product-offers/{offerId}', request: /^GET \/sale\/product-offers\/[^/]+ / };
+const OPERATION = {
+  route: 'GET /sale/product-offers/{offerId}/operations/{operationId}',
+  request: /^GET \/sale\/product-offers\/[^/]+\/operations\//,
+};
 const PATCH = {
   route: 'PATCH /sale/product-offers/{offerId}',
   request: /^PATCH \/sale\/product-offers\//,
@@ -92,6 +102,7 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
     hold: { kind: 'redis', request: /\bpeek\b/, at },
   })),
   ...ofRequest('scanOffers', 'listing', LISTING),
+  ...ofRequest('scanOffers', 'offer itself', OFFER),
   ...ofStatement('scanOffers', 'page stored', { table: 'offers', event: 'insert', at: 'commit' }),
   ...ofStatement('scanOffers', 'end of the scan', {
     ...{ table: 'sync_runs', event: 'update', when: 'new.total_count is not null and old.total_count is null' },
@@ -127,6 +138,7 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
     { isCommandLost: true },
   ),
   ...ofRequest('checkCommands', 'report', REPORT),
+  ...ofRequest('checkCommands', 'its offers', TASKS),
   ...ofStatement('checkCommands', 'settled', {
     ...{ table: 'commands', event: 'update', when: `new.state = 'complete'`, at: 'commit' },
   }),
@@ -139,6 +151,7 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
     },
   }),
   ...ofRequest('updateOfferBatch', 'write', PATCH),
+  ...ofRequest('updateOfferBatch', 'accepted write asked for', OPERATION),
   ...ofStatement('updateOfferBatch', 'confirmed', {
     table: 'offer_changes',
     event: 'update',
@@ -162,9 +175,9 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
   ...ofStatement('notify', 'message claimed', {
     ...{ table: 'outbox', event: 'update', when: 'new.attempts > old.attempts', at: 'commit' },
   }),
-  ...(['before', 'answered'] as const).map((at): CrashPoint => ({
+  ...REQUEST_POINTS.map((at): CrashPoint => ({
     activity: 'notify',
-    name: at === 'before' ? 'message: before the request' : 'message: answered, not reported',
+    name: `message: ${POINT_NAMES[at]}`,
     hold: { kind: 'telegram', request: /^POST \/bot/, at },
   })),
   ...ofStatement('notify', 'message noted as sent', {
