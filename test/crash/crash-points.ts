@@ -1,3 +1,4 @@
+import type { Trouble } from './crash-shop.js';
 import type { DatabasePoint, Fate } from './database-hold.js';
 
 /**
@@ -29,15 +30,13 @@ export type Hold =
 export const REQUEST_POINTS = ['before', 'received', 'applied', 'answered'] as const;
 export type RequestPoint = (typeof REQUEST_POINTS)[number];
 
-export interface CrashPoint {
+export interface CrashPoint extends Trouble {
   readonly activity: string;
   /** As the table calls it. */
   readonly name: string;
   readonly hold: Hold;
   /** Without a login that is known, so that opening the run asks for one. */
   readonly isLoginDue?: boolean;
-  /** No sending of the command has an answer, or arrives. */
-  readonly isCommandLost?: boolean;
   /** So many endings that the guard holds them. */
   readonly hasMassEnding?: boolean;
 }
@@ -77,6 +76,9 @@ const EVENTS = { route: 'GET /order/events', request: /^GET \/order\/events[? ]/
 const COMMAND = '/sale/offer-quantity-change-commands/{commandId}';
 const PUT_COMMAND = { route: `PUT ${COMMAND}`, request: /^PUT \/sale\/offer-quantity-change-commands\// };
 const REPORT = { route: `GET ${COMMAND}`, request: /^GET \/sale\/offer-quantity-change-commands\/[^/]+ / };
+const ENDING = '/sale/offer-publication-commands/{commandId}';
+const PUT_ENDING = { route: `PUT ${ENDING}`, request: /^PUT \/sale\/offer-publication-commands\// };
+const ENDING_REPORT = { route: `GET ${ENDING}`, request: /^GET \/sale\/offer-publication-commands\/[^/]+ / };
 const TASKS = {
   route: `GET ${COMMAND}/tasks`,
   request: /^GET \/sale\/offer-quantity-change-commands\/[^/]+\/tasks/,
@@ -128,6 +130,7 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
   ...ofStatement('submitCommand', 'accepted', {
     ...{ table: 'commands', event: 'update', when: `new.state = 'accepted'`, at: 'commit' },
   }),
+  ...ofRequest('submitCommand', 'ending by command', PUT_ENDING, { isZeroRefused: true }),
   ...ofStatement(
     'giveUpCommand',
     'command given up',
@@ -139,6 +142,7 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
   ),
   ...ofRequest('checkCommands', 'report', REPORT),
   ...ofRequest('checkCommands', 'its offers', TASKS),
+  ...ofRequest('checkCommands', 'report of an ending', ENDING_REPORT, { isZeroRefused: true }),
   ...ofStatement('checkCommands', 'settled', {
     ...{ table: 'commands', event: 'update', when: `new.state = 'complete'`, at: 'commit' },
   }),

@@ -54,7 +54,7 @@ export async function crashAt(bed: CrashBed, point: CrashPoint, number: number):
   if (point.isLoginDue === true) await forgetLogin(bed, shop);
   const earlier = alerts.messages.map(({ html }) => html);
   const armed = await armPoint(bed, point.hold, shop);
-  await shop.plantRefusals(point.isCommandLost ?? false);
+  await shop.plantRefusals(point);
 
   await bed.haveTwoWorkers();
   const ran = application.runClient(['sync', '--account', shop.accountId, '--json']);
@@ -175,8 +175,8 @@ async function countUsedUp({ database }: CrashBed, shop: CrashShop, point: Crash
   const most = (offerId: string): number => {
     if (offerId === shop.retriedOffer) return 2;
     if (offerId === shop.stubbornOffer) return 1 + RETRIES;
-    // The command, and the write that went instead.
-    return point.isCommandLost === true ? 2 : 1;
+    // The command, and the write that went instead; or the other way round.
+    return point.isCommandLost === true || point.isZeroRefused === true ? 2 : 1;
   };
   return rows.filter(({ offer_id: offerId, attempts }) => attempts > most(offerId)).length;
 }

@@ -6,6 +6,14 @@ import type { NewOffer } from '../../simulator/admin-requests.js';
 import type { TrueOffer } from '../../simulator/admin-client.js';
 import type { Application } from '../../src/local/application.js';
 
+/** What else goes wrong in a shop. */
+export interface Trouble {
+  /** No sending of the command has an answer, or arrives. */
+  readonly isCommandLost?: boolean;
+  /** The offer that ends may not be set to 0, so that it is ended by command. */
+  readonly isZeroRefused?: boolean;
+}
+
 /** A small shop in which a run has everything to do that there is: small, so that much of it can be killed. */
 export interface CrashShop {
   readonly accountId: string;
@@ -14,8 +22,8 @@ export interface CrashShop {
   readonly retriedOffer: string;
   /** Refused at every write: told. */
   readonly stubbornOffer: string;
-  /** Its refusal of the retried and the stubborn offer, and the loss of its command; planted after whatever else is. */
-  plantRefusals(isCommandLost: boolean): Promise<void>;
+  /** Its refusal of the retried and the stubborn offer, and what else is asked for; planted after whatever else is. */
+  plantRefusals(more: Trouble): Promise<void>;
   /** What is not as it should be, offer by offer. */
   findWrong(): Promise<string[]>;
   offers(): Promise<TrueOffer[]>;
@@ -114,11 +122,15 @@ export async function openCrashShop(
     retriedOffer: idOf('RETRIED'),
     stubbornOffer: idOf('STUBBORN'),
     offers,
-    async plantRefusals(isCommandLost) {
+    async plantRefusals({ isCommandLost = false, isZeroRefused = false }) {
       await admin.plantFault({ match: { route: patch, offerId: idOf('RETRIED'), nth: 1 }, fault: conflict });
       await admin.plantFault({ match: { route: patch, offerId: idOf('STUBBORN') }, fault: conflict });
-      if (!isCommandLost) return;
-      await admin.plantFault({ match: { route: command, sellerId }, fault: { kind: 'cutBefore' } });
+      if (isCommandLost) await admin.plantFault({ match: { route: command, sellerId }, fault: { kind: 'cutBefore' } });
+      if (!isZeroRefused) return;
+      await admin.plantFault({
+        match: { route: patch, offerId: idOf('ENDS') },
+        fault: { kind: 'status', status: 403 },
+      });
     },
     async findWrong() {
       const now = new Map((await offers()).map((offer) => [offer.externalId, offer]));
