@@ -21,6 +21,8 @@ export interface Recovery {
 interface RunAtWork {
   readonly runId: string;
   readonly isHeldByTheDead: boolean;
+  /** It has done its work and tells of it, which takes as long as Telegram is away. */
+  readonly isTelling: boolean;
 }
 
 type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
@@ -45,8 +47,8 @@ export interface RecoveryWatchOptions {
 }
 
 /**
- * Says how soon every account whose run was at work goes on: it shows a sign of life, by a request to the marketplace
- * or by its end, and nothing of it is left in the hands of a worker that was killed.
+ * Says how soon every account whose run was at work goes on: it shows a sign of life, by a request to the marketplace,
+ * by coming to tell what it has done, or by its end, and nothing of it is left in the hands of a worker that was killed.
  */
 export function watchRecovery(options: RecoveryWatchOptions): RecoveryWatch {
   const connection = Connection.lazy({ address: options.temporalAddress });
@@ -67,7 +69,9 @@ export function watchRecovery(options: RecoveryWatchOptions): RecoveryWatch {
     try {
       const { status, runId, raw } = await client.workflow.getHandle(syncAccountId(accountId)).describe();
       if (status.name !== 'RUNNING') return null;
-      return { runId, isHeldByTheDead: (raw.pendingActivities ?? []).some(isHeldByTheDead) };
+      const pending = raw.pendingActivities ?? [];
+      const isTelling = pending.some(({ activityType }) => activityType?.name === 'notify');
+      return { runId, isHeldByTheDead: pending.some(isHeldByTheDead), isTelling };
     } catch (error) {
       return error instanceof WorkflowNotFoundError ? null : undefined;
     }
@@ -116,7 +120,7 @@ export function watchRecovery(options: RecoveryWatchOptions): RecoveryWatch {
       const goesOn = async ({ account, runId }: (typeof atWork)[number]): Promise<boolean> => {
         const now = await askForRun(account);
         if (now === undefined || now?.isHeldByTheDead === true) return false;
-        return now?.runId !== runId || (latestBySeller.get(account.sellerId) ?? 0) > since;
+        return now?.runId !== runId || now.isTelling || (latestBySeller.get(account.sellerId) ?? 0) > since;
       };
       await waitUntil(
         async () => {
