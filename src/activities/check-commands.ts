@@ -175,6 +175,8 @@ async function settleCommand(
   if (isForeign) await tellForeignCommand(services, scope, command, 'its report names none of our offers');
   const failed: { change: OfferChange; task: CommandTask; attempt: FailedAttempt }[] = [];
   await services.db.transaction().execute(async (trx) => {
+    // A worker that was stopped must not settle again what another one has settled.
+    if (!(await setCommandState(trx, command.commandId, { from: ['sent', 'accepted'], to: 'complete' }))) return;
     const targets = new Map(command.offers.map(({ offerId, target }) => [offerId, target]));
     const changes = await readCommandChanges(trx, command, command.commandId);
     const stateOf = ({ offerId }: OfferChange): CommandTask['state'] => byOffer.get(offerId)?.state ?? 'new';
@@ -183,8 +185,9 @@ async function settleCommand(
       command,
       changes
         .filter((change) => stateOf(change) === 'success')
-        .map(({ offerId, valueBefore }) => ({
+        .map(({ offerId, valueBefore, mark }) => ({
           offerId,
+          mark,
           // An offer ended by its status keeps its number.
           available: command.kind === 'end' ? valueBefore : (targets.get(offerId) ?? valueBefore),
           isEndedByStatus: command.kind === 'end',
@@ -200,7 +203,6 @@ async function settleCommand(
     }
     const unreported = changes.filter((change) => stateOf(change) === 'new');
     await closeUnsent(trx, command, unreported, { state: 'unknown', reason: 'not_in_report' });
-    await setCommandState(trx, command.commandId, { from: ['sent', 'accepted'], to: 'complete' });
   });
   for (const one of failed) logFailedTask(services, command, one);
 }

@@ -20,7 +20,7 @@ export async function mayBecome(
   if (isWeighed || next.kind === 'lower') return true;
   const measure = await readGuardMeasure(db, run, sync.guardMaxEndedPercent);
   const shown = change.statusBefore === 'ACTIVE' ? change.valueBefore : 0;
-  return claimChange(db, run, { offerId: change.offerId, ...next }, (others, verdict) =>
+  return claimChange(db, run, { offerId: change.offerId, mark: change.mark, ...next }, (others, verdict) =>
     isEnding
       ? allowsEndings(measure, others.endings + 1) && verdict?.hasStockFallen !== true
       : whyRisesAreHeld(measure, withRise(others.rises, next.target - shown)).length === 0,

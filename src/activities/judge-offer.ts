@@ -69,7 +69,7 @@ export function isUnreadable(error: unknown): boolean {
   return UNREADABLE.includes(error.type) || isServerError(error) || isUnanswered(error);
 }
 
-type Judgement = Decision | { readonly kind: 'unread'; readonly reason: `unreadable: ${string}` };
+export type Judgement = Decision | { readonly kind: 'unread'; readonly reason: `unreadable: ${string}` };
 
 /** What is stored of an offer that was judged. */
 export function toScanned(facts: OfferFacts, decision: Judgement, seenAt: Date): ScannedOffer {

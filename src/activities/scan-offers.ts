@@ -8,7 +8,15 @@ import { readBackground, readDatabaseTime, readStock, recordScan, type ScannedOf
 import { countSeen } from '../storage/missing-offers.js';
 import { recordScanEnd } from '../storage/runs.js';
 import { withHeartbeat } from './heartbeat.js';
-import { countDiffering, factsOf, isUnreadable, OUTAGE_AFTER, toScanned, withContests } from './judge-offer.js';
+import {
+  countDiffering,
+  factsOf,
+  isUnreadable,
+  OUTAGE_AFTER,
+  toScanned,
+  withContests,
+  type Judgement,
+} from './judge-offer.js';
 import { cursorToMissing, lookForMissing } from './missing-offers.js';
 import { toPermitWait, type PermitWait } from './permit-wait.js';
 import { requireOwner } from './marking.js';
@@ -210,12 +218,14 @@ async function lookAtOffers(scan: Scan, chunk: readonly OfferFacts[]): Promise<v
 /** Nothing is concluded from it but that fewer pieces cannot wait: what we knew of it stays. */
 function leaveUnread(unread: OfferFacts, error: unknown, askedAt: Date): ScannedOffer {
   const type = error instanceof SyncError ? error.type : 'unknown';
-  const { facts, decision } = decideUnread(unread) ?? {
-    facts: unread,
-    decision: { kind: 'unread', reason: `unreadable: ${type}` } as const,
-  };
+  const needed = decideUnread(unread);
+  if (needed === null) return keepAsKnown(unread, { kind: 'unread', reason: `unreadable: ${type}` }, askedAt);
+  return keepAsKnown(needed.facts, needed.decision, askedAt);
+}
+
+function keepAsKnown(facts: OfferFacts, judgement: Judgement, askedAt: Date): ScannedOffer {
   const { memory } = facts;
-  const scanned = toScanned(facts, decision, askedAt);
+  const scanned = toScanned(facts, judgement, askedAt);
   if (memory === null) return { ...scanned, isCertain: false };
   return {
     ...scanned,
@@ -245,7 +255,8 @@ async function lookAtOffer(
   }
   const details = await marketplace.readOffer(call, offer.offerId);
   const { endedBy, status, available, endedAt, format, sku } = details;
-  if (sku !== offer.sku) throw new SyncError('InvalidAnswer', `offer ${offer.offerId}: the listing shows another SKU`);
+  // Which of the two is newer is not known: neither SKU's stock is applied until they agree.
+  if (sku !== offer.sku) return keepAsKnown(facts, { kind: 'unread', reason: 'unreadable: InvalidAnswer' }, askedAt);
   return judge(
     { ...facts, offer: { ...offer, status, available, endedAt: endedAt ?? offer.endedAt, format } },
     endedBy,

@@ -80,7 +80,7 @@ export async function sendChange(services: ActivityServices, scope: RunScope, ch
     const numbers = { answered: answer.available, expected: confirm.available };
     const available = await shownAfter(services, scope, change, numbers);
     await confirmChanges(services.db, scope.run, [
-      { ...confirm, offerId: change.offerId, available, traceId: answer.traceId },
+      { ...confirm, offerId: change.offerId, mark: marked.mark, available, traceId: answer.traceId },
     ]);
     return { kind: 'settled' };
   } catch (error) {
@@ -138,7 +138,8 @@ export async function pollOperation(
   try {
     const answer = await services.marketplace.checkOperation(callFor(scope, change), accepted.operation);
     if (answer.kind === 'running') return { ...accepted, kind: 'accepted', pollInMs: answer.pollInMs };
-    await confirmChanges(services.db, scope.run, [{ offerId: change.offerId, ...accepted.confirm, traceId: null }]);
+    const { confirm, mark } = accepted;
+    await confirmChanges(services.db, scope.run, [{ offerId: change.offerId, mark, ...confirm, traceId: null }]);
     return { kind: 'settled' };
   } catch (error) {
     return recordFailure(services, scope, { ...change, mark: accepted.mark }, error);
@@ -213,7 +214,7 @@ async function planAttempt(
   if (decision.kind === 'in_sync' && mayHaveArrived) {
     const isEndedByStatus = change.endSentAt !== null && offer.endedBy === 'USER';
     const confirmation = { available: offer.available, isEndedByStatus, traceId: null };
-    await confirmChanges(db, scope.run, [{ ...confirmation, offerId: change.offerId }]);
+    await confirmChanges(db, scope.run, [{ ...confirmation, offerId: change.offerId, mark: change.mark }]);
     return null;
   }
   return toPlan(services, scope, change, { decision, republish: offer.republish, sendBy });

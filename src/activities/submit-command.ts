@@ -1,11 +1,11 @@
 import type { BulkAnswer } from '../domain/bulk-modification.js';
 import { isStockTooOld, toldSaleAt } from '../domain/decision.js';
 import { FINAL_FOR_ONE_OFFER, SyncError } from '../domain/errors.js';
-import type { RunId, Sku } from '../domain/ids.js';
+import type { OfferId, RunId, Sku } from '../domain/ids.js';
 import type { Call } from '../domain/marketplace.js';
 import { publishableQuantity } from '../domain/stock.js';
 import { recordFailedAttempt } from '../storage/attempts.js';
-import { closeUnsent, readCommandChanges, type Mark, type OfferChange } from '../storage/changes.js';
+import { closeUnsent, readCommandChanges, unmarkSending, type Mark, type OfferChange } from '../storage/changes.js';
 import {
   freezeCommand,
   postponeBulk,
@@ -40,7 +40,7 @@ export interface SubmitCommandResult {
 const NOT_SENT: SubmitCommandResult = { isSent: false };
 const SENT: SubmitCommandResult = { isSent: true };
 const ARRIVED = { from: ['sent'], to: 'accepted' } as const;
-const NOT_THERE = { from: ['planned', 'sent'], to: 'superseded' } as const;
+const NOT_THERE = { from: ['sent'], to: 'superseded' } as const;
 /** How long the marketplace is not asked again for commands that it has refused to know. */
 const BULK_PAUSE_HOURS = 6;
 
@@ -78,15 +78,15 @@ async function sendFirst(services: ActivityServices, scope: RunScope, command: C
   const mark = requireMark(scope, await freezeCommand(db, scope.run, frozen));
   // What has been sent before, in another way, stays marked: it may have arrived.
   const isFirst = fitting.every((one) => one.mark === null);
-  return send(services, scope, frozen, { firstMark: isFirst ? mark : null, sendBy });
+  return send(services, scope, frozen, { mark, isFirst, sendBy });
 }
 
 async function sendAgain(services: ActivityServices, scope: RunScope, command: Command): Promise<SubmitCommandResult> {
   const sendBy = sendByFromNow();
   const { fitting, changed, gone, held, doubtful } = await compareWithStock(services, scope, command);
   if (fitting.length === command.offers.length && (await canBeSent(services, scope, command))) {
-    requireMark(scope, await freezeCommand(services.db, scope.run, { ...command, offers: fitting }));
-    return send(services, scope, command, { firstMark: null, sendBy });
+    const mark = requireMark(scope, await freezeCommand(services.db, scope.run, { ...command, offers: fitting }));
+    return send(services, scope, command, { mark, isFirst: false, sendBy });
   }
   // It may have arrived: it stays open to be asked for, and what the stock asks for now goes out on its own.
   const again = command.kind === 'bulk' ? alone : byCommand;
@@ -166,8 +166,10 @@ function isKeptAtOne(scope: RunScope, value: number, target: number): boolean {
 }
 
 interface Sending {
-  /** Of what was not sent before; null: it was, and may have arrived. */
-  readonly firstMark: Mark | null;
+  /** Of this sending. */
+  readonly mark: Mark;
+  /** false: something of it was sent before, and may have arrived. */
+  readonly isFirst: boolean;
   /** For `Call.sendBy`. */
   readonly sendBy: number;
 }
@@ -180,7 +182,7 @@ async function send(
 ): Promise<SubmitCommandResult> {
   const { db } = services;
   const { commandId } = command;
-  const { firstMark } = sending;
+  const { mark, isFirst } = sending;
   const answer = await submit(services, scope, command, sending);
   switch (answer.kind) {
     case 'accepted':
@@ -188,15 +190,19 @@ async function send(
       return SENT;
     case 'already_used': {
       const whose = await whoseReport(services, scope, command);
-      if (whose === 'foreign') return refuseForeign(services, scope, command, 'its report names other offers');
+      if (whose === 'foreign')
+        return refuseForeign(services, scope, command, { mark, how: 'its report names other offers' });
       if (whose === 'ours') await setCommandState(db, commandId, ARRIVED);
       return SENT;
     }
     case 'not_available':
-      if (firstMark !== null) await thawCommand(db, scope.run, command, firstMark);
       await postponeBulk(db, scope.run.accountId, BULK_PAUSE_HOURS);
-      await returnToPlan(db, scope.run.runId, (await readCommandChanges(db, scope.run, commandId)).map(alone));
-      await setCommandState(db, commandId, NOT_THERE, { errorClass: 'NotAvailable', message: answer.kind });
+      await db.transaction().execute(async (trx) => {
+        const failure = { errorClass: 'NotAvailable', message: answer.kind };
+        if (!(await setCommandState(trx, commandId, { ...NOT_THERE, mark }, failure))) return;
+        if (isFirst) await unmarkSending(trx, scope.run, offerIdsOf(command), mark);
+        await returnToPlan(trx, scope.run.runId, (await readCommandChanges(trx, scope.run, commandId)).map(alone));
+      });
       services.logger.warn(
         { event: 'allegro_sync_bulk_not_available', accountId: scope.run.accountId, runId: scope.run.runId },
         `the marketplace has no commands with a number for each offer; it is asked again in ${BULK_PAUSE_HOURS} h`,
@@ -204,10 +210,10 @@ async function send(
       return NOT_SENT;
     case 'refused':
       if (answer.error.facts.status === 409)
-        return refuseForeign(services, scope, command, 'registered with different content');
+        return refuseForeign(services, scope, command, { mark, how: 'registered with different content' });
       // A beta that refuses what it should take is left alone for a while, for what does the same.
       if (command.kind === 'bulk') await postponeBulk(db, scope.run.accountId, BULK_PAUSE_HOURS);
-      return sendBack(services, scope, command, answer.error);
+      return sendBack(services, scope, command, { mark, error: answer.error });
   }
 }
 
@@ -216,13 +222,13 @@ async function submit(
   services: ActivityServices,
   scope: RunScope,
   command: Command,
-  { firstMark, sendBy }: Sending,
+  { mark, isFirst, sendBy }: Sending,
 ): Promise<BulkAnswer | { readonly kind: 'refused'; readonly error: SyncError }> {
   try {
     return await callMarketplace(services, { ...scope.call, sendBy }, command);
   } catch (error) {
     if (isUnsent(error, scope.call.signal)) {
-      if (firstMark !== null) await thawCommand(services.db, scope.run, command, firstMark);
+      if (isFirst) await thawCommand(services.db, scope.run, command, mark);
       throw error;
     }
     if (!(error instanceof SyncError) || !FINAL_FOR_ONE_OFFER.includes(error.type)) throw error;
@@ -230,12 +236,13 @@ async function submit(
   }
 }
 
-async function callMarketplace(
-  { marketplace }: ActivityServices,
-  call: Call,
-  { commandId, kind, offers }: Command,
-): Promise<BulkAnswer> {
-  const offerIds = offers.map(({ offerId }) => offerId);
+function offerIdsOf({ offers }: Command): OfferId[] {
+  return offers.map(({ offerId }) => offerId);
+}
+
+async function callMarketplace({ marketplace }: ActivityServices, call: Call, command: Command): Promise<BulkAnswer> {
+  const { commandId, kind, offers } = command;
+  const offerIds = offerIdsOf(command);
   switch (kind) {
     case 'quantity':
       return marketplace.submitQuantityCommand(call, { commandId, quantity: offers[0]?.target ?? 0, offerIds });
@@ -265,23 +272,26 @@ async function refuseForeign(
   services: ActivityServices,
   scope: RunScope,
   command: Command,
-  how: string,
+  { mark, how }: { readonly mark: Mark; readonly how: string },
 ): Promise<SubmitCommandResult> {
   await tellForeignCommand(services, scope, command, how);
   const message = `command ${command.commandId} is in use with other content: this is a bug`;
-  return sendBack(services, scope, command, new SyncError('InvalidAnswer', message));
+  return sendBack(services, scope, command, { mark, error: new SyncError('InvalidAnswer', message) });
 }
 
-/** The command as such was refused: each offer is asked alone, so that one bad offer does not stop the others. */
+/**
+ * The command as such was refused: each offer is asked alone, so that one bad offer does not stop the others. A refusal
+ * that comes late says nothing of what another worker has sent since.
+ */
 async function sendBack(
   services: ActivityServices,
   scope: RunScope,
   command: Command,
-  error: SyncError,
+  { mark, error }: { readonly mark: Mark; readonly error: SyncError },
 ): Promise<SubmitCommandResult> {
   await services.db.transaction().execute(async (trx) => {
     const failure = { errorClass: error.type, message: error.message };
-    await setCommandState(trx, command.commandId, { from: ['sent'], to: 'failed' }, failure);
+    if (!(await setCommandState(trx, command.commandId, { from: ['sent'], to: 'failed', mark }, failure))) return;
     for (const change of await readCommandChanges(trx, scope.run, command.commandId)) {
       // An offer that a single write has refused already is not sent back and forth; an ending had no way after this.
       const isFinal = change.errorClass === 'OfferRejected' || command.kind === 'end';

@@ -27,8 +27,10 @@ export function judgeEnding(offer: ListedOffer, memory: OfferMemory | null, now:
   const endedAt = offer.endedAt === null ? null : new Date(offer.endedAt);
   if (memory === null) return { endedAt, soldBefore: offer.sold, isExplained: true };
   const before = memory.ending;
+  // What is under way ends after this moment.
+  const at = endedAt ?? (offer.status === 'ENDED' ? null : now);
   const isSame =
-    before !== null && isSameEnding(before.endedAt, endedAt) && !isReturnBetween(before.endedAt, endedAt, memory);
+    before !== null && isSameEnding(before.endedAt, endedAt) && !isReturnBetween(before.endedAt, at, memory);
   const soldBefore = isSame ? before.soldBefore : memory.sold;
   const isExplained = (isSame && before.isExplained) || offer.sold > soldBefore || isOurZero(endedAt ?? now, memory);
   return { endedAt, soldBefore, isExplained };
@@ -55,13 +57,29 @@ function isOurs(endedAt: Date, sentAt: Date | null, memory: OfferMemory): boolea
   return isSoonAfter(endedAt, sentAt) && !isReturnBetween(sentAt, endedAt, memory);
 }
 
-/** We brought it back before, so that this is another ending. One that has no time yet has only begun. */
-function isAfterReturn(endedAt: Date | null, { beforeWriteStatus, writtenAt }: OfferMemory): boolean {
-  return beforeWriteStatus === 'ENDED' && writtenAt !== null && (endedAt === null || endedAt > writtenAt);
+/** We brought it back before, so that this is another ending; null: not known when it ended. */
+function isAfterReturn(endedAt: Date | null, memory: OfferMemory): boolean {
+  const { beforeWriteStatus, writtenAt } = memory;
+  if (writtenAt === null) return false;
+  if (beforeWriteStatus === 'ENDED') return endedAt === null || endedAt > writtenAt;
+  // It was under way when we brought it back, and may have come to its end all the same.
+  return hasOvertakenEnding(memory) && endedAt !== null && isLongAfter(endedAt, writtenAt);
 }
 
+/** Our last write brought back an offer that had no pieces but had not ended yet, and it has shown pieces since. */
+function hasOvertakenEnding({ beforeWriteStatus, knownAvailable, endedByUsAt, writtenAt }: OfferMemory): boolean {
+  const hasEndedIt = endedByUsAt !== null && writtenAt !== null && endedByUsAt >= writtenAt;
+  return beforeWriteStatus === 'ACTIVE' && knownAvailable > 0 && !hasEndedIt;
+}
+
+function isLongAfter(endedAt: Date, writtenAt: Date): boolean {
+  return endedAt.getTime() - writtenAt.getTime() > SAME_ENDING_WITHIN_MS;
+}
+
+/** `before` null: it had not ended when it was seen, so that it came before a return by which it shows pieces. */
 function isReturnBetween(before: Date | null, after: Date | null, memory: OfferMemory): boolean {
-  return before !== null && !isAfterReturn(before, memory) && isAfterReturn(after, memory);
+  const wasBefore = before === null ? after !== null && memory.knownAvailable > 0 : !isAfterReturn(before, memory);
+  return wasBefore && isAfterReturn(after, memory);
 }
 
 /** Both clocks may be wrong by a little, so it may seem to come before. */

@@ -249,6 +249,9 @@ class SharedRateLimiter implements RateLimiter {
     const isFresh = (): boolean => performance.now() < expiresMs && !this.closed.isBlocked(quotas);
     await sleepUntil(sendMs);
     if (isFresh()) await this.sendTimes.pace(sendMs);
+    const isProbe = fourth === 1;
+    // Of a probe that nobody sends somebody is told, so that the next request is one.
+    if (isProbe && (waiter.done || !isFresh())) await this.unanswered(quotas);
     if (!isFresh()) {
       this.tell({ kind: 'permit_dropped', reason: this.closed.isBlocked(quotas) ? 'penalty' : 'late' });
       this.line.recordServed(waiter.party, performance.now(), -1);
@@ -257,7 +260,7 @@ class SharedRateLimiter implements RateLimiter {
     }
     this.finish(waiter, () => {
       const waitMs = Math.round(performance.now() - waiter.sinceMs);
-      waiter.settle({ kind: 'granted', waitMs, probe: fourth === 1, isFresh });
+      waiter.settle({ kind: 'granted', waitMs, probe: isProbe, isFresh });
     });
   }
 

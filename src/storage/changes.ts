@@ -250,6 +250,8 @@ export interface Confirmation {
   /** true: ended by its publication status, which the marketplace will call USER. */
   readonly isEndedByStatus: boolean;
   readonly traceId: string | null;
+  /** Of the sending that is confirmed: a worker that was stopped must not end what another one has sent since. */
+  readonly mark: Mark | null;
 }
 
 /**
@@ -268,12 +270,17 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
           attempts = c.attempts + 1, operation = null, error_class = null, error_code = null, error_message = null,
           answer = jsonb_build_object('available', u.available, 'traceId', u.trace_id), settled_at = clock_timestamp()
         from unnest(${offerIds}::text[], ${column((row) => row.available)}::integer[],
-          ${column((row) => row.traceId)}::text[], ${column((row) => row.isEndedByStatus)}::boolean[])
-          as u (offer_id, available, trace_id, is_ended_by_status)
-        where c.run_id = ${run.runId} and c.offer_id = u.offer_id and (c.state in ('sending', 'unknown')
+          ${column((row) => row.traceId)}::text[], ${column((row) => row.isEndedByStatus)}::boolean[],
+          ${column((row) => row.mark)}::text[])
+          as u (offer_id, available, trace_id, is_ended_by_status, mark)
+        where c.run_id = ${run.runId} and c.offer_id = u.offer_id
+          and c.sent_at is not distinct from u.mark::timestamptz and (c.state in ('sending', 'unknown')
           -- Given up, and done all the same: the command's report says so.
           or (c.state = 'rejected' and c.command_id is not null))
         returning c.offer_id, c.kind, c.value_before, c.status_before, c.sent_at, u.available, u.is_ended_by_status
+      ), released as (
+        delete from quarantined_offers q using settled s
+        where q.account_id = ${run.accountId} and q.offer_id = s.offer_id
       )
       update offers o set known_available = s.available, known_at = s.sent_at, before_write = s.value_before,
         before_write_status = case when s.kind in ('end', 'reactivate') then s.status_before end,
@@ -289,11 +296,6 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
       where c.run_id = ${run.runId} and o.account_id = ${run.accountId} and o.offer_id = c.offer_id
         and c.offer_id = any(${confirmations.filter((row) => row.isEndedByStatus).map((row) => row.offerId)}::text[])
         and c.state in ('confirmed', 'unknown') and coalesce(o.written_at, c.sent_at) <= c.sent_at`.execute(trx);
-    await trx
-      .deleteFrom('quarantinedOffers')
-      .where('accountId', '=', run.accountId)
-      .where('offerId', 'in', offerIds)
-      .execute();
   });
 }
 

@@ -162,14 +162,22 @@ export async function thawCommand(
   });
 }
 
-/** `from`: what it must be in, so that a worker that was stopped does not undo what another one has learnt. */
+export interface CommandTransition {
+  /** What it must be in, so that a worker that was stopped does not undo what another one has learnt. */
+  readonly from: readonly Command['state'][];
+  readonly to: 'accepted' | 'complete' | 'failed' | 'superseded';
+  /** Of the freezing that this concerns; absent: of any. */
+  readonly mark?: Mark;
+}
+
+/** @returns false: it was not, or is not any more, as it must be */
 export async function setCommandState(
   db: Db,
   commandId: CommandId,
-  { from, to: state }: { from: readonly Command['state'][]; to: 'accepted' | 'complete' | 'failed' | 'superseded' },
+  { from, to: state, mark }: CommandTransition,
   failure?: { errorClass: string; message: string },
-): Promise<void> {
-  await db
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
     .updateTable('commands')
     .set({
       state,
@@ -178,7 +186,9 @@ export async function setCommandState(
     })
     .where('id', '=', commandId)
     .where('state', 'in', from)
-    .execute();
+    .$if(mark !== undefined, (query) => query.where('sentAt', '=', sql<Date>`${mark}::timestamptz`))
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 export interface ReturnedChange extends MarkedOffer {

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { ChangeKind } from '../domain/decision.js';
 import type { GuardMeasure, GuardVerdict, PlannedChanges, PlannedRises, StockCount } from '../domain/guards.js';
 import type { AccountId, OfferId, RunId } from '../domain/ids.js';
+import type { Mark } from './changes.js';
 import type { Db } from './database.js';
 
 /** The changes of a run as the guards weigh, hold and let them through. */
@@ -111,7 +112,13 @@ export async function holdChanges(db: Db, run: Run, kinds: readonly ChangeKind[]
 export async function claimChange(
   db: Db,
   run: Run,
-  change: { readonly offerId: OfferId; readonly kind: ChangeKind; readonly target: number },
+  change: {
+    readonly offerId: OfferId;
+    readonly kind: ChangeKind;
+    readonly target: number;
+    /** As it was read: what another worker has sent meanwhile keeps what it is. */
+    readonly mark: Mark | null;
+  },
   mayAdd: (others: PlannedChanges, verdict: GuardVerdict | null) => boolean,
 ): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
@@ -128,6 +135,7 @@ export async function claimChange(
       .where('runId', '=', run.runId)
       .where('offerId', '=', change.offerId)
       .where('state', 'in', ['planned', 'sending'])
+      .where(sql<boolean>`sent_at is not distinct from ${change.mark}::timestamptz`)
       .execute();
     return true;
   });

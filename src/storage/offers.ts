@@ -109,7 +109,10 @@ export async function readBackground(
     left join open_commands m on m.offer_id = ids.offer_id
     -- The last thing that we have sent to an offer which shows nothing to sell: only where that is not explained yet.
     left join lateral (
-      select greatest(case when s.kind = 'end' then s.sent_at end, s.zero_sent_at, s.end_sent_at) as zero_sent_at
+      select case
+        -- It was seen with pieces after that had taken place: what ends it from then on is not ours.
+        when s.state = 'confirmed' and o.ending_explained is null and least(o.known_at, o.seen_at) > s.settled_at then null
+        else greatest(s.zero_sent_at, s.end_sent_at) end as zero_sent_at
       from offer_changes s
       where s.account_id = ${run.accountId} and s.offer_id = ids.offer_id and s.sent_at is not null
         and not (s.state = 'rejected' and ${wasRefused('s')})
@@ -305,13 +308,27 @@ async function settleByReading(
         and ${isUnsettled}
         and not exists (select 1 from commands m where m.account_id = ${run.accountId}
           and m.state in ('sent', 'accepted') and m.offer_ids ? c.offer_id)
-      returning c.offer_id, coalesce(c.end_sent_at, case when c.ends_by_status then c.sent_at end) as sent_at, u.status
+      returning c.offer_id, c.sent_at, c.value_before,
+        case when c.kind in ('end', 'reactivate') then c.status_before end as status_before,
+        case when u.status = 'ENDED' then coalesce(c.end_sent_at, case when c.ends_by_status then c.sent_at end) end
+          as ended_by_us_at,
+        coalesce(c.sent_at is not null
+          and case when u.status = 'ENDED' or u.available = 0 then c.kind = 'end' else c.value_sent = u.available end,
+          false) as has_taken_place
+    ), newest as (
+      select distinct on (offer_id) *, max(ended_by_us_at) over (partition by offer_id) as our_ending_at
+      from settled order by offer_id, has_taken_place desc, sent_at desc
     )
-    update offers o set ended_by_us_at = greatest(o.ended_by_us_at, s.sent_at)
+    update offers o set ended_by_us_at = greatest(o.ended_by_us_at, n.our_ending_at),
+      -- Written like what was confirmed at once: the listing may show for hours what was there before.
+      written_at = case when n.is_news then n.sent_at else o.written_at end,
+      before_write = case when n.is_news then n.value_before else o.before_write end,
+      before_write_status = case when n.is_news then n.status_before else o.before_write_status end
     from (
-      select offer_id, max(sent_at) as sent_at from settled where sent_at is not null and status = 'ENDED' group by offer_id
-    ) s
-    where o.account_id = ${run.accountId} and o.offer_id = s.offer_id`.execute(trx);
+      select w.*, w.has_taken_place and coalesce(p.written_at < w.sent_at, true) as is_news
+      from newest w join offers p on p.account_id = ${run.accountId} and p.offer_id = w.offer_id
+    ) n
+    where o.account_id = ${run.accountId} and o.offer_id = n.offer_id`.execute(trx);
   const running = offers.filter(({ status, available }) => status !== 'ENDED' && available > 0);
   await trx
     .updateTable('offers')

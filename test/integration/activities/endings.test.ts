@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { SyncError } from '../../../src/domain/errors.js';
 import type { OfferId, RunId } from '../../../src/domain/ids.js';
 import type { Marketplace } from '../../../src/domain/marketplace.js';
 import {
@@ -30,32 +31,37 @@ interface Scene {
 }
 
 /** An offer that shows its stock of 5, seen so by a run. */
-async function inSync(): Promise<Scene> {
+async function inSync(more: { republish?: boolean } = {}): Promise<Scene> {
   const shop = await under.shop();
   const sku = shop.sku();
   await stock(under, { [sku]: 5 });
-  const offerId = await shop.offer({ externalId: sku, available: 5, sold: 3 });
+  const offerId = await shop.offer({ externalId: sku, available: 5, sold: 3, ...more });
   await shop.scanned();
   return { shop, sku, offerId };
 }
 
 /** A whole run, with what one piece on the account's offers may end. */
-async function ran({ shop }: Scene): Promise<RunId> {
+async function ran({ shop }: Scene, marketplace: Partial<Marketplace> = {}): Promise<RunId> {
   const runId = await shop.open();
-  const act = under.with({ sync: { ...SYNC, guardMaxEndedPercent: 100 } });
+  const act = under.with({
+    sync: { ...SYNC, guardMaxEndedPercent: 100 },
+    marketplace: { ...under.services.marketplace, ...marketplace },
+  });
   const result = await driveSync(act, { accountId: shop.accountId, runId });
   expect(result.failure).toBeNull();
   return runId;
 }
 
-async function setToNothing({ offerId }: Scene): Promise<void> {
+async function setToNothing({ offerId }: Scene, endedAt = Date.now()): Promise<void> {
   await under.allegro.admin.editOffer(offerId, {
     available: 0,
     status: 'ENDED',
     endedBy: 'EMPTY_STOCK',
-    endedAt: Date.now(),
+    endedAt,
   });
 }
+
+const MINUTE_MS = 60_000;
 
 const LEFT_ALONE = { bucket: 'skipped', reason: 'ended_by_other' };
 
@@ -176,6 +182,112 @@ test('once it is back, a zero of somebody else is theirs, though ours came befor
   await ran(scene);
 
   expect(await memoryOf(under.db, scene.offerId)).toMatchObject(LEFT_ALONE);
+});
+
+describe('brought back before it had ended', () => {
+  /** Sold out, seen while it was being ended, and back with 4. */
+  async function broughtBack(): Promise<Scene> {
+    const scene = await inSync();
+    await under.allegro.admin.changeSettings({ endingDelayMs: 3_600_000 });
+    await under.allegro.admin.sell({ offerId: scene.offerId, quantity: 5, lowersTruth: true });
+    await stock(under, { [scene.sku]: 4 });
+    const runId = await ran(scene);
+    await under.allegro.admin.changeSettings({ endingDelayMs: 1 });
+    expect(await changeOf(under.db, runId, scene.offerId)).toMatchObject({ kind: 'reactivate', state: 'confirmed' });
+    await stock(under, { [scene.sku]: 5 });
+    return scene;
+  }
+
+  test('a zero of somebody else is theirs', async () => {
+    const scene = await broughtBack();
+    await setToNothing(scene, Date.now() + 2 * MINUTE_MS);
+
+    await ran(scene);
+
+    expect(await memoryOf(under.db, scene.offerId)).toMatchObject(LEFT_ALONE);
+  });
+
+  test('what comes to its end all the same comes back', async () => {
+    const scene = await broughtBack();
+    await setToNothing(scene, Date.now() + 2_000);
+
+    await ran(scene);
+
+    expect(await under.allegro.admin.offer(scene.offerId)).toMatchObject({ status: 'ACTIVE', available: 5 });
+  });
+
+  test('a zero of somebody else is theirs, though the same change had sent ours', async () => {
+    const scene = await inSync();
+    await stock(under, { [scene.sku]: 0 });
+    const { marketplace } = under.services;
+    let writes = 0;
+    const runId = await ran(scene, {
+      async writeOffer(...args) {
+        const answer = await marketplace.writeOffer(...args);
+        writes += 1;
+        if (writes > 1) return answer;
+        await stock(under, { [scene.sku]: 4 });
+        throw new SyncError('OutcomeUnknown', 'the answer was lost');
+      },
+    });
+    const change = await changeOf(under.db, runId, scene.offerId);
+    expect(change).toMatchObject({ kind: 'reactivate', zeroSentAt: expect.any(Date), sentBefore: [0] });
+    await setToNothing(scene, Date.now() + 2 * MINUTE_MS);
+    await stock(under, { [scene.sku]: 5 });
+
+    await ran(scene);
+
+    expect(await memoryOf(under.db, scene.offerId)).toMatchObject(LEFT_ALONE);
+  });
+});
+
+test.each(['lost', 'carried out'])(
+  'seen running after our zero was %s, an offer is left alone when somebody else sets it to 0',
+  async (how) => {
+    const scene = await inSync();
+    await stock(under, { [scene.sku]: 0 });
+    const lost = { writeOffer: () => Promise.reject(new SyncError('OutcomeUnknown', 'cut')) };
+    await ran(scene, how === 'lost' ? lost : {});
+    await under.allegro.admin.editOffer(scene.offerId, { available: 5, status: 'ACTIVE' });
+    await stock(under, { [scene.sku]: 5 });
+    await ran(scene);
+    expect(await memoryOf(under.db, scene.offerId)).toMatchObject({ bucket: 'in_sync', available: 5 });
+
+    await setToNothing(scene);
+    await stock(under, { [scene.sku]: 6 });
+    await ran(scene);
+
+    expect(await memoryOf(under.db, scene.offerId)).toMatchObject(LEFT_ALONE);
+  },
+);
+
+test('an ending of ours that was found by reading is remembered while the listing does not show it', async () => {
+  const scene = await inSync({ republish: true });
+  await stock(under, { [scene.sku]: 0 });
+  const { marketplace } = under.services;
+  await under.allegro.admin.freezeOffer(scene.offerId);
+  const runId = await scene.shop.scanned();
+  const { phases } = await under.act.planWrites({ runId });
+  const unheard = under.with({
+    marketplace: {
+      ...marketplace,
+      async writeOffer(...args) {
+        await marketplace.writeOffer(...args);
+        throw new SyncError('OutcomeUnknown', 'the answer was lost');
+      },
+    },
+  });
+  await unheard.updateOfferBatch({ runId, batch: phases[0]?.batches[0] ?? 0, priority: 'scheduled' });
+  await ran(scene);
+  expect(await memoryOf(under.db, scene.offerId)).toMatchObject({ endedByUsAt: expect.any(Date) });
+  // The listing still shows it running.
+  await ran(scene);
+  await under.allegro.admin.freezeOffer(scene.offerId, { status: 'ENDED', endedAt: Date.now() });
+  await stock(under, { [scene.sku]: 4 });
+
+  await ran(scene);
+
+  expect(await under.allegro.admin.offer(scene.offerId)).toMatchObject({ status: 'ACTIVE', available: 4 });
 });
 
 test('a zero that comes between the scan and the send is not taken back either', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { SyncError } from '../../../src/domain/errors.js';
 import type { OfferId, RunId } from '../../../src/domain/ids.js';
 import type { Call, Marketplace } from '../../../src/domain/marketplace.js';
+import { claimChange } from '../../../src/storage/guarded-changes.js';
 import {
   changeOf,
   failureClass,
@@ -138,14 +139,128 @@ test('woken after another worker has sent the command, a worker does not take it
   expect(await rowOf(change)).toMatchObject({ state: 'sending', valueSent: 4 });
 });
 
+test('woken with a confirmation, a worker does not end what another one lowers further', async () => {
+  const change = await planned(1);
+  const [offerId] = change.offerIds;
+  if (offerId === undefined) throw new Error('no offer');
+  const { marketplace } = under.services;
+
+  await sendBatch(change, {
+    async writeOffer(...args) {
+      const answer = await marketplace.writeOffer(...args);
+      await stock(under, { [change.skus[0] ?? '']: 3 });
+      await sendBatch(change, { writeOffer: () => Promise.reject(new SyncError('OfferConflict', 'being edited')) });
+      return answer;
+    },
+  });
+
+  expect(await rowOf(change)).toMatchObject({ state: 'sending', valueSent: 3, sentBefore: [4] });
+  await under.act.updateOfferStock({ runId: change.runId, offerId, priority: 'scheduled', maxAttempts: 4 });
+  expect((await under.allegro.admin.offer(offerId)).available).toBe(3);
+});
+
+test('woken with a refusal, a worker does not undo a command that another one has sent', async () => {
+  const change = await planned(12);
+
+  const woken = await sendCommand(change, {
+    async submitQuantityCommand() {
+      expect(await sendCommand(change)).toEqual({ isSent: true });
+      throw new SyncError('OfferRejected', 'refused');
+    },
+  });
+
+  expect(woken).toEqual({ isSent: false });
+  expect(await commandOf(change)).toMatchObject({ state: 'accepted' });
+  expect(await rowOf(change)).toMatchObject({ state: 'sending', commandId: change.commandId, attempts: 0 });
+});
+
+test('woken with a refusal while another one sends the command again, a worker leaves it to that one', async () => {
+  const change = await planned(12);
+  const { marketplace } = under.services;
+  const stop = stopping();
+  const again: Promise<unknown>[] = [];
+
+  const woken = await sendCommand(change, {
+    async submitQuantityCommand() {
+      again.push(
+        sendCommand(change, {
+          async submitQuantityCommand(...args) {
+            await stop.here();
+            return marketplace.submitQuantityCommand(...args);
+          },
+        }),
+      );
+      await stop.isReached;
+      throw new SyncError('OfferRejected', 'refused');
+    },
+  });
+  expect(await commandOf(change)).toMatchObject({ state: 'sent' });
+  stop.wake();
+
+  expect(woken).toEqual({ isSent: false });
+  expect(await Promise.all(again)).toEqual([{ isSent: true }]);
+  expect(await commandOf(change)).toMatchObject({ state: 'accepted' });
+  expect(await rowOf(change)).toMatchObject({ state: 'sending', commandId: change.commandId, attempts: 0 });
+});
+
+test('woken with a report, a worker counts no attempt again that another one has counted', async () => {
+  const change = await planned(12);
+  await sendCommand(change);
+  const [failed] = change.offerIds;
+  if (failed === undefined) throw new Error('no offer');
+  const task = { code: 'BUSY', message: 'being edited', errorType: 'OfferConflict' } as const;
+  const tasks = change.offerIds.map((offerId) =>
+    offerId === failed
+      ? ({ offerId, state: 'fail', ...task } as const)
+      : ({ offerId, state: 'success', code: null, message: null } as const),
+  );
+  const report = { isKnown: true, isComplete: true, tasks };
+  const check = (readQuantityCommand: Marketplace['readQuantityCommand']) =>
+    under
+      .with({ marketplace: { ...under.services.marketplace, readQuantityCommand } })
+      .checkCommands({ runId: change.runId, of: 'this_run', priority: 'scheduled', isLastCheck: false });
+
+  await check(async () => {
+    await check(() => Promise.resolve(report));
+    return report;
+  });
+
+  expect(await changeOf(under.db, change.runId, failed)).toMatchObject({ state: 'sending', attempts: 1 });
+});
+
+test('woken with another number, a worker does not rename what another one has sent', async () => {
+  const change = await planned(1);
+  const { marketplace } = under.services;
+  const { runId, shop, offerIds } = change;
+  const [offerId] = offerIds;
+  if (offerId === undefined) throw new Error('no offer');
+
+  await sendBatch(change, {
+    async writeOffer(...args) {
+      const claim = { offerId, kind: 'raise', target: 12, mark: null } as const;
+      await claimChange(under.db, { runId, accountId: shop.accountId }, claim, () => true);
+      return marketplace.writeOffer(...args);
+    },
+  });
+
+  expect(await rowOf(change)).toMatchObject({ state: 'confirmed', kind: 'lower', target: 4, valueSent: 4 });
+});
+
 test('stopped before the marking, a worker does not mark what another one is at', async () => {
   const change = await planned(1);
   const start = await journalEnd(under);
   // An ending is decided by the offer itself.
   await stock(under, { [change.skus[0] ?? '']: 0 });
-  const stop = stoppedReading();
+  const stop = stopping();
+  const { marketplace } = under.services;
 
-  const woken = sendBatch(change, { readOffer: stop.readOffer });
+  const woken = sendBatch(change, {
+    async readOffer(...args) {
+      const offer = await marketplace.readOffer(...args);
+      await stop.here();
+      return offer;
+    },
+  });
   await stop.isReached;
   await sendBatch(change, {
     async writeOffer() {
@@ -159,17 +274,15 @@ test('stopped before the marking, a worker does not mark what another one is at'
   expect(await rowOf(change)).toMatchObject({ state: 'sending', attempts: 1 });
 });
 
-/** A worker that stands still when it has read the offer, until it is woken. */
-function stoppedReading() {
+/** A place at which a worker stands still until it is woken. */
+function stopping() {
   const [reached, woken] = [new EventEmitter(), new EventEmitter()];
   const isReached = once(reached, 'done');
   const isWoken = once(woken, 'done');
   return {
-    readOffer: async (...args: Parameters<Marketplace['readOffer']>) => {
-      const offer = await under.services.marketplace.readOffer(...args);
+    async here(): Promise<void> {
       reached.emit('done');
       await isWoken;
-      return offer;
     },
     isReached,
     wake: () => woken.emit('done'),

@@ -404,6 +404,32 @@ describe('offers that are looked at themselves', () => {
     expect(await memoryOf(under.db, mixedUp)).toMatchObject({ bucket: 'pending' });
   });
 
+  test('an offer that shows another SKU than we know it by is not lowered by the stock of the old one', async () => {
+    const shop = await under.shop();
+    const [old, real] = [shop.sku(), shop.sku()];
+    await stock(under, { [old]: 7, [real]: 20 });
+    const offerId = await shop.offer({ externalId: old, available: 7 });
+    await stock(under, { [old]: 2 });
+    const first = await shop.scanned();
+    // A write without a known outcome: the offer itself is asked.
+    await under.db
+      .updateTable('offerChanges')
+      .set({ state: 'sending', valueSent: 6, sentAt: new Date() })
+      .where('runId', '=', first)
+      .execute();
+    await under.allegro.admin.freezeOffer(offerId);
+    await under.allegro.admin.editOffer(offerId, { externalId: real, available: 20 });
+
+    const runId = await shop.scanned();
+
+    expect(await memoryOf(under.db, offerId)).toMatchObject({
+      bucket: 'pending',
+      reason: 'unreadable: InvalidAnswer',
+      knownSku: old,
+    });
+    expect(await changeOf(under.db, runId, offerId)).toMatchObject({ state: 'superseded', valueSent: null });
+  });
+
   test('an offer listed under another SKU is asked, though the stock of that happens to be the same', async () => {
     const shop = await under.shop();
     const [own, other] = [shop.sku(), shop.sku()];

@@ -12,6 +12,7 @@ import {
   type RateLimiter,
   type RateLimiterOptions,
 } from '../../../src/rate-limit/limiter.js';
+import type { ScriptRedis } from '../../../src/rate-limit/redis-script.js';
 import { startRedisProxy } from './redis-proxy.js';
 
 const app: Quota = { scope: 'app', limit: 620, windowMs: 60_000, weight: 1, maxWeight: 1 };
@@ -328,6 +329,34 @@ describe('a 429', () => {
     await one.answered([app]);
     const next = await Promise.all([one, other].map((limiter) => grantOf(limiter, [app])));
     expect(next.map(({ probe }) => probe)).toEqual([false, false]);
+  });
+
+  it('gives a probe back that nobody waits for any more when it is granted', async () => {
+    const redis = connect();
+    const waiting = new AbortController();
+    const leavesWhenGranted: ScriptRedis = {
+      get status() {
+        return redis.status;
+      },
+      async evalsha(sha, keyCount, ...rest) {
+        const answer: unknown = await redis.evalsha(sha, keyCount, ...rest);
+        const isGranted = rest.includes('take') && Array.isArray(answer) && Number(answer[2]) === 1;
+        if (isGranted) waiting.abort(new Error('nobody waits'));
+        return answer;
+      },
+      eval: (script, keyCount, ...rest) => redis.eval(script, keyCount, ...rest),
+      info: (section) => redis.info(section),
+      on: (event, listener) => redis.on(event, listener),
+      off: (event, listener) => redis.off(event, listener),
+    };
+    const leaving = aLimiter({ redis: leavesWhenGranted });
+    const other = aLimiter();
+    await leaving.penalise([app], 300);
+
+    const gone = leaving.acquire([app], { maxInlineWaitMs: 1500, signal: waiting.signal });
+
+    await expect(gone).rejects.toThrow('nobody waits');
+    expect(await grantOf(other, [app])).toMatchObject({ probe: true });
   });
 });
 

@@ -57,8 +57,14 @@ async function stateOf({ run, offerId }: OneChange): Promise<string | undefined>
   return (await readChange(db, run, offerId))?.state;
 }
 
-function confirm({ run, offerId }: OneChange, available = 3): Promise<void> {
-  return confirmChanges(db, run, [{ offerId, available, isEndedByStatus: false, traceId: null }]);
+async function readMark({ run, offerId }: OneChange): Promise<Mark | null> {
+  return (await readChange(db, run, offerId))?.mark ?? null;
+}
+
+async function confirm(change: OneChange, available = 3): Promise<void> {
+  const { run, offerId } = change;
+  const mark = await readMark(change);
+  await confirmChanges(db, run, [{ offerId, mark, available, isEndedByStatus: false, traceId: null }]);
 }
 
 function sending(offerIds: readonly OfferId[], target: number, mark: Mark | null = null): Sending {
@@ -292,7 +298,7 @@ describe('an ending by status that settles late', () => {
       .set({ knownAt: new Date(Date.now() + 60_000) })
       .execute();
 
-    await confirmChanges(db, run, [{ offerId, ...ended }]);
+    await confirmChanges(db, run, [{ offerId, mark: await readMark(change), ...ended }]);
 
     expect(await endedByUs(change)).not.toBeNull();
   });
@@ -304,7 +310,7 @@ describe('an ending by status that settles late', () => {
     const later = new Date(Date.now() + 60_000);
     await db.updateTable('offers').set({ knownAt: later, writtenAt: later }).execute();
 
-    await confirmChanges(db, run, [{ offerId, ...ended }]);
+    await confirmChanges(db, run, [{ offerId, mark: await readMark(change), ...ended }]);
 
     expect(await endedByUs(change)).toBeNull();
   });

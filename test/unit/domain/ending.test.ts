@@ -80,6 +80,39 @@ describe('an offer that we have brought back', () => {
     expect(isOurEnding(ended, aMemory({ ...returned, endedByUsAt: hoursAgo(0.8) }))).toBe(false);
   });
 
+  describe('before it had ended', () => {
+    const begun = { endedAt: null, soldBefore: 6, isExplained: true };
+    const overtaken = aMemory({
+      ...{ knownAvailable: 5, sold: 7, ending: begun },
+      ...{ beforeWrite: 0, beforeWriteStatus: 'ACTIVE', writtenAt: hoursAgo(0.5) },
+    });
+    const soonAfter = anOffer({ ...ended, endedAt: new Date(hoursAgo(0.5).getTime() + 30_000).toISOString() });
+
+    test('and that ended all the same at once comes back again', () => {
+      expect(decided(soonAfter, overtaken)).toBe('change');
+    });
+
+    test('and that ends long afterwards, or is about to, is left alone', () => {
+      expect(decided(ended, overtaken)).toBe('skipped');
+      expect(decided(anOffer({ available: 0, sold: 7 }), overtaken)).toBe('skipped');
+    });
+
+    test('and that was seen without pieces since is judged by what was seen', () => {
+      expect(decided(ended, aMemory({ ...overtaken, knownAvailable: 0 }))).toBe('change');
+    });
+
+    test('which our own zero had begun, is ours only while that may still come to its end', () => {
+      const ours = aMemory({ ...overtaken, ending: null, zeroSentAt: hoursAgo(0.51) });
+      expect(decided(soonAfter, ours)).toBe('change');
+      expect(decided(ended, ours)).toBe('skipped');
+    });
+
+    test('is told from one that we have ended by its status, and that keeps its number', () => {
+      const byUs = aMemory({ ...overtaken, ending: null, endedByUsAt: hoursAgo(0.5) });
+      expect(isOurEnding(ended, byUs)).toBe(true);
+    });
+  });
+
   test('and that was sold out since stays explained', () => {
     const seen = judgeEnding({ ...ended, sold: 8 }, returned, NOW);
     expect(seen).toMatchObject({ isExplained: true });
