@@ -109,6 +109,8 @@ function noteOf(schedule: ScheduleDescription): { note?: string } {
 
 /** The Schedule of the sync as the server has it. */
 export interface ScheduleState {
+  /** ISO time. */
+  readonly madeAt: string;
   readonly intervalSeconds: number | null;
   readonly isPaused: boolean;
   readonly note: string | null;
@@ -136,6 +138,7 @@ export async function readSchedule(client: Client): Promise<ScheduleState | null
   const { info, state, spec } = schedule;
   const everyMs = spec.intervals?.[0]?.every;
   return {
+    madeAt: info.createdAt.toISOString(),
     intervalSeconds: everyMs === undefined ? null : everyMs / 1000,
     isPaused: state.paused,
     note: state.note ?? null,

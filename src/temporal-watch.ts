@@ -7,7 +7,10 @@ import { readScheduleTicks, storeScheduleTicks } from './storage/schedule-ticks.
 /** What Temporal tells of itself; each is asked anew at every look. */
 export interface TemporalFacts {
   /** null: there is no Schedule. Runs may be started by hand only: silence has an incident of its own. */
-  readonly schedule: Pick<ScheduleState, 'isPaused' | 'note' | 'runsStarted' | 'ticksSkipped' | 'ticksMissed'> | null;
+  readonly schedule: Pick<
+    ScheduleState,
+    'madeAt' | 'isPaused' | 'note' | 'runsStarted' | 'ticksSkipped' | 'ticksMissed'
+  > | null;
   /** Task queues that nobody polls. */
   readonly unpolledQueues: readonly string[];
 }
@@ -54,7 +57,11 @@ export function createTemporalWatch(db: Db): TemporalWatch {
   async function lookAtTicks(schedule: NonNullable<TemporalFacts['schedule']>): Promise<void> {
     const lost = schedule.ticksSkipped + schedule.ticksMissed;
     const before = await readScheduleTicks(db);
-    const isNew = before === null || lost < before.lost || schedule.runsStarted < before.started;
+    const madeAt = new Date(schedule.madeAt);
+    const isNew = before === null || (before.madeAt !== null && before.madeAt.getTime() !== madeAt.getTime());
+    // A worker that was stopped with what it had heard.
+    const isOld = !isNew && (lost < before.lost || schedule.runsStarted < before.started);
+    if (isOld) return;
     if (!isNew && lost === before.lost) {
       if (schedule.runsStarted > before.started) await over(SCHEDULE_SKIPS);
       return;
@@ -70,7 +77,7 @@ export function createTemporalWatch(db: Db): TemporalWatch {
       });
     }
     // Only now: what was not told is lost anew at the next look.
-    await storeScheduleTicks(db, { lost, started: schedule.runsStarted });
+    await storeScheduleTicks(db, { lost, started: schedule.runsStarted, madeAt });
   }
 
   /** Told at the second look in a row: a worker that has just started is not listed yet. */

@@ -20,6 +20,7 @@ import {
   readFailedChanges,
   readUntoldQuarantines,
   readUntoldLoginPauses,
+  recordUnopened,
   type FailedChange,
 } from '../storage/run-findings.js';
 import { readGuard, type OpenRun } from '../storage/runs.js';
@@ -78,7 +79,9 @@ function sawAll({ result }: ReportedRun, run: OpenRun): boolean {
 
 async function reportFailure(trx: Db, { account, run, result }: ReportedRun): Promise<void> {
   const { failure } = result;
+  if (run !== null) await recordUnopened(trx, account.accountId, null);
   if (failure === null || result.outcome === 'stopped') return;
+  if (run === null) await recordUnopened(trx, account.accountId, failure.class);
   await tellProblem(trx, { ...problemOf(account, failure), ...(run === null ? {} : { runId: run.runId }) });
 }
 

@@ -6,7 +6,7 @@ import * as writes from './migrations/0003-writes.js';
 import * as reading from './migrations/0004-reading.js';
 import * as guards from './migrations/0005-guards.js';
 import * as tellingAndTrust from './migrations/0006-telling-and-trust.js';
-import * as everyNumberSent from './migrations/0007-every-number-sent.js';
+import * as whatHappenedBefore from './migrations/0007-what-happened-before.js';
 
 /** Every migration by name, in order; only added to, never changed once released. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -16,7 +16,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0004-reading': reading,
   '0005-guards': guards,
   '0006-telling-and-trust': tellingAndTrust,
-  '0007-every-number-sent': everyNumberSent,
+  '0007-what-happened-before': whatHappenedBefore,
 };
 
 function migratorFor(db: Db): Migrator {

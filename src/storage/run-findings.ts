@@ -113,10 +113,19 @@ export async function readOpenAccountClasses(db: Db, { accountId, runId }: Run):
   return rows.map((row) => row.class);
 }
 
+/** Keeps that the account's run could not be opened, and why; null: it has come to the end of one. */
+export async function recordUnopened(db: Db, accountId: string, failureClass: string | null): Promise<void> {
+  await db
+    .updateTable('accounts')
+    .set({ unopenedClass: failureClass })
+    .where('id', '=', accountId)
+    .where(sql<boolean>`unopened_class is distinct from ${failureClass}`)
+    .execute();
+}
+
 /**
- * Classes of the system's open incidents that last: the newest run of some account ended with one, or the account that
- * met it last could not open its run, which leaves no row, and has come to the end of none since. A run that was
- * overtaken or stopped shows nothing, and an account that is paused will not meet it.
+ * Classes of the system's open incidents that last: the newest run of some account ended with one, or could not be opened
+ * for it. A run that was overtaken or stopped shows nothing, and an account that is paused will not meet it.
  */
 export async function readLastingSystemClasses(db: Db): Promise<string[]> {
   const { rows } = await sql<{ class: string }>`
@@ -124,13 +133,11 @@ export async function readLastingSystemClasses(db: Db): Promise<string[]> {
     where i.state = 'open' and i.account_id is null and i.offer_id is null and exists (
       select from accounts a
       left join lateral (
-        select r.failure ->> 'class' as failure, r.finished_at from sync_runs r
+        select r.failure ->> 'class' as failure from sync_runs r
         where r.account_id = a.id and r.state = 'closed' and r.outcome not in ('superseded', 'stopped')
         order by r.started_at desc limit 1
       ) newest on true
-      where a.paused_reason is null and (newest.failure = i.class
-        or (i.run_id is null and i.details ->> 'accountId' = a.id
-          and coalesce(newest.finished_at < i.last_seen_at, true)))
+      where a.paused_reason is null and i.class in (newest.failure, a.unopened_class)
     )`.execute(db);
   return rows.map((row) => row.class);
 }

@@ -51,6 +51,8 @@ export interface AccountsTable {
   firstCompleteLiveAt: Date | null;
   busyTicks: Generated<number>;
   busyTick: string | null;
+  /** Class of the problem for which its last run could not be opened. */
+  unopenedClass: string | null;
   bulkRetryAt: Date | null;
   createdAt: Timestamp;
   liveSince: Date | null;
@@ -261,6 +263,7 @@ export interface ScheduleTicksTable {
   onlyRow: Generated<boolean>;
   lost: number;
   started: number;
+  madeAt: Date | null;
 }
 
 export interface SalesTable {

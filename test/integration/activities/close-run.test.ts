@@ -192,6 +192,19 @@ describe('problems of the whole system', () => {
     expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'resolved' }]);
   });
 
+  test('last for each account that could not open its run, whichever met them since', async () => {
+    const [one, other] = [await under.shop(), await under.shop()];
+    const input = { accountId: one.accountId, runId: null, accountName: 'Tea House', mode: 'live' } as const;
+    await under.act.closeRun({ ...input, end: 'failed', failure: REFUSED });
+    await close(other, await other.open(), { end: 'failed', failure: REFUSED });
+
+    await close(other, await other.scanned());
+    expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'open' }]);
+
+    await close(one, await one.scanned());
+    expect(await ofTheSystem(REFUSED.class)).toMatchObject([{ state: 'resolved' }]);
+  });
+
   test('are over when the only account that meets them is paused', async () => {
     const [one, other] = [await under.shop(), await under.shop()];
     await close(one, await one.open(), { end: 'failed', failure: REFUSED });

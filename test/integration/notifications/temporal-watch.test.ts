@@ -20,11 +20,21 @@ afterAll(async () => {
   await database.drop();
 });
 
+const MADE_AT = '2026-11-01T00:00:00.000Z';
+
 type Schedule = NonNullable<TemporalFacts['schedule']>;
 
 function facts({ unpolledQueues = [], ...schedule }: Partial<Schedule & TemporalFacts> = {}): TemporalFacts {
   return {
-    schedule: { isPaused: false, note: null, runsStarted: 10, ticksSkipped: 2, ticksMissed: 1, ...schedule },
+    schedule: {
+      madeAt: MADE_AT,
+      isPaused: false,
+      note: null,
+      runsStarted: 10,
+      ticksSkipped: 2,
+      ticksMissed: 1,
+      ...schedule,
+    },
     unpolledQueues,
   };
 }
@@ -81,9 +91,26 @@ test('ticks missed while Temporal was away are told like those that were skipped
 test('a Schedule that was made anew, with its counts at 0, has lost no ticks', async () => {
   const watch = createTemporalWatch(db);
   await watch.look(facts());
-  await watch.look(facts({ ticksSkipped: 0, ticksMissed: 0, runsStarted: 0 }));
-  await watch.look(facts({ ticksSkipped: 0, ticksMissed: 0, runsStarted: 1 }));
+  const anew = { madeAt: '2026-11-02T00:00:00.000Z', ticksSkipped: 0, ticksMissed: 0 };
+  await watch.look(facts({ ...anew, runsStarted: 0 }));
+  await watch.look(facts({ ...anew, runsStarted: 1 }));
   expect(await incidents()).toEqual([]);
+
+  await watch.look(facts({ ...anew, ticksMissed: 1, runsStarted: 1 }));
+  expect(await incidents()).toEqual(['ScheduleSkips open 1']);
+});
+
+test('a worker that was stopped with what it had heard says nothing of what was told since', async () => {
+  const watch = createTemporalWatch(db);
+  await watch.look(facts());
+  await watch.look(facts({ ticksMissed: 5 }));
+  await watch.look(facts({ ticksMissed: 5, runsStarted: 11 }));
+  expect(await incidents()).toEqual(['ScheduleSkips resolved 1']);
+
+  await watch.look(facts());
+  await watch.look(facts({ ticksMissed: 5, runsStarted: 12 }));
+
+  expect(await incidents()).toEqual(['ScheduleSkips resolved 1']);
 });
 
 test('ticks lost while no process was there to look are told by the next one, once', async () => {

@@ -64,6 +64,7 @@ function someFacts(fields: Partial<StatusFacts> = {}): StatusFacts {
       runsStarted: 5,
       ticksSkipped: 0,
       ticksMissed: 0,
+      madeAt: '2026-11-01T00:00:00.000Z',
     },
     unpolledQueues: [],
     stopSwitch: { isStopped: false, reason: null, changedAt: AT },
