@@ -132,6 +132,16 @@ async function recordRuns(recorder: Recorder, directory: string): Promise<void> 
   await save('sync-all-accounts', workflowId);
   await save('sync-account-scheduled', syncAccountId('shop-2'));
 
+  // No sending of a command has an answer: its offers go out alone.
+  const same = Object.keys(await admin.truth()).filter((sku) => sku.startsWith('SAME-'));
+  await admin.setTruth({ skus: Object.fromEntries(same.map((sku) => [sku, 6])) });
+  await importTruth(recorder, directory);
+  const command = 'PUT /sale/offer-quantity-change-commands/{commandId}';
+  await admin.plantFault({ match: { route: command, sellerId }, fault: { kind: 'cutBefore' } });
+  await must(recorder, 'sync', '--account', 'shop-1');
+  await save('sync-account-lost-command', syncAccountId('shop-1'));
+  await admin.removeFaults();
+
   await client.workflow.execute(HOUSEKEEPING, { taskQueue: TASK_QUEUE, workflowId: HOUSEKEEPING });
   await save('housekeeping', HOUSEKEEPING);
 
