@@ -58,7 +58,7 @@ export function createTemporalWatch(db: Db): TemporalWatch {
     const lost = schedule.ticksSkipped + schedule.ticksMissed;
     const before = await readScheduleTicks(db);
     const madeAt = new Date(schedule.madeAt);
-    const isNew = before === null || (before.madeAt !== null && before.madeAt.getTime() !== madeAt.getTime());
+    const isNew = before === null || before.madeAt?.getTime() !== madeAt.getTime();
     // A worker that was stopped with what it had heard.
     const isOld = !isNew && (lost < before.lost || schedule.runsStarted < before.started);
     if (isOld) return;

@@ -13,6 +13,8 @@ export interface EndingMemory {
 
 /** Two times of one ending, told by the listing and by the offer itself, may differ by this. */
 const SAME_ENDING_WITHIN_MS = 60_000;
+/** What was under way when we brought the offer back may still come to its end for so long. */
+const UNDER_WAY_FOR_MS = 10 * 60_000;
 /** An ending soon after we asked for it is ours: it is carried out asynchronously. */
 const OUR_ENDING_WITHIN_MS = 60 * 60_000;
 
@@ -73,7 +75,7 @@ function hasOvertakenEnding({ beforeWriteStatus, knownAvailable, endedByUsAt, wr
 }
 
 function isLongAfter(endedAt: Date, writtenAt: Date): boolean {
-  return endedAt.getTime() - writtenAt.getTime() > SAME_ENDING_WITHIN_MS;
+  return endedAt.getTime() - writtenAt.getTime() > UNDER_WAY_FOR_MS;
 }
 
 /** `before` null: it had not ended when it was seen, so that it came before a return by which it shows pieces. */

@@ -250,9 +250,10 @@ class SharedRateLimiter implements RateLimiter {
     await sleepUntil(sendMs);
     if (isFresh()) await this.sendTimes.pace(sendMs);
     const isProbe = fourth === 1;
-    // Of a probe that nobody sends somebody is told, so that the next request is one.
-    if (isProbe && (waiter.done || !isFresh())) await this.unanswered(quotas);
-    if (!isFresh()) {
+    const isOver = !isFresh();
+    // A probe that nobody sends is given back, so that the next request is one.
+    if (isProbe && (isOver || waiter.done)) await this.unanswered(quotas);
+    if (isOver) {
       this.tell({ kind: 'permit_dropped', reason: this.closed.isBlocked(quotas) ? 'penalty' : 'late' });
       this.line.recordServed(waiter.party, performance.now(), -1);
       if (!waiter.done) this.line.add(waiter);

@@ -114,7 +114,7 @@ export async function pauseAccount(db: Db, accountId: AccountId, reason: string)
 export async function resumeAccount(db: Db, accountId: AccountId): Promise<boolean> {
   const updated = await db
     .updateTable('accounts')
-    .set({ pausedReason: null, pausedAt: null })
+    .set({ pausedReason: null, pausedAt: null, unopenedClass: null })
     .where('id', '=', accountId)
     .executeTakeFirst();
   return updated.numUpdatedRows > 0n;

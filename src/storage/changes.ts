@@ -283,7 +283,8 @@ export async function confirmChanges(db: Db, run: Run, confirmations: readonly C
         where q.account_id = ${run.accountId} and q.offer_id = s.offer_id
       )
       update offers o set known_available = s.available, known_at = s.sent_at, before_write = s.value_before,
-        before_write_status = case when s.kind in ('end', 'reactivate') then s.status_before end,
+        -- Whatever it was when it was planned: what we end has run.
+        before_write_status = case s.kind when 'end' then 'ACTIVE' when 'reactivate' then s.status_before end,
         written_at = s.sent_at, unbooked_since = null, unbooked_stock_at = null,
         -- Why it had ended is forgotten when it is seen running: a return may be answered as done and not be carried out.
         ending_explained = case when s.kind in ('end', 'reactivate') then o.ending_explained end

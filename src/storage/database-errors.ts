@@ -5,8 +5,8 @@ import { SyncError } from '../domain/errors.js';
 const UNAVAILABLE_CLASSES = ['08', '53', '57', '58'];
 /** Of class 57, what a statement brought upon itself. */
 const OWN_FAULT = new Set(['57014']);
-/** The lock was not to be had in time; a standby that cannot write yet; 25P03: we were silent in a transaction. */
-const UNAVAILABLE_STATES = new Set(['55P03', '25006', '25P03']);
+/** The lock was not to be had in time; a standby that cannot write yet; 25P03: we were silent in a transaction; 40P01: a deadlock. */
+const UNAVAILABLE_STATES = new Set(['55P03', '25006', '25P03', '40P01']);
 
 const SOCKET_CODES = new Set([
   'ECONNREFUSED',

@@ -107,7 +107,8 @@ export async function readBackground(
     left join quarantined_offers q on q.account_id = ${run.accountId} and q.offer_id = ids.offer_id
     left join open_changes c on c.offer_id = ids.offer_id
     left join open_commands m on m.offer_id = ids.offer_id
-    -- The last thing that we have sent to an offer which shows nothing to sell: only where that is not explained yet.
+    -- The last thing that we have sent to an offer which shows nothing to sell: only where that is not explained yet, or
+    -- where what is explained is the ending of before it.
     left join lateral (
       select case
         -- It was seen with pieces after that had taken place: what ends it from then on is not ours.
@@ -117,7 +118,7 @@ export async function readBackground(
       where s.account_id = ${run.accountId} and s.offer_id = ids.offer_id and s.sent_at is not null
         and not (s.state = 'rejected' and ${wasRefused('s')})
       order by s.planned_at desc limit 1
-    ) z on ids.is_down and o.ending_explained is not true`.execute(db);
+    ) z on ids.is_down and (o.ending_explained is not true or o.written_at > o.ended_at)`.execute(db);
   const byId = new Map(rows.map((row) => [row.offerId, toBackground(row, run.runId)]));
   return (offerId) => byId.get(offerId) ?? UNKNOWN_OFFER;
 }
@@ -297,9 +298,9 @@ async function settleByReading(
   await sql`
     with settled as (
       update offer_changes c set reason = 'read_later', settled_at = clock_timestamp(),
-        -- It runs: what ends it from now on is not what we have sent before.
-        zero_sent_at = case when u.status = 'ENDED' or u.available = 0 then c.zero_sent_at end,
-        end_sent_at = case when u.status = 'ENDED' or u.available = 0 then c.end_sent_at end,
+        -- It runs: what ends it from now on is not what we have sent before, unless that was accepted and may be under way.
+        zero_sent_at = case when u.status = 'ENDED' or u.available = 0 or c.operation is not null then c.zero_sent_at end,
+        end_sent_at = case when u.status = 'ENDED' or u.available = 0 or c.operation is not null then c.end_sent_at end,
         state = case when c.state = 'rejected' then c.state when c.value_sent = u.available or (c.kind = 'end' and u.status = 'ENDED') then 'confirmed'
           else 'superseded' end
       from unnest(${offers.map((offer) => offer.offerId)}::text[], ${offers.map((offer) => offer.available)}::integer[],
@@ -309,7 +310,7 @@ async function settleByReading(
         and not exists (select 1 from commands m where m.account_id = ${run.accountId}
           and m.state in ('sent', 'accepted') and m.offer_ids ? c.offer_id)
       returning c.offer_id, c.sent_at, c.value_before,
-        case when c.kind in ('end', 'reactivate') then c.status_before end as status_before,
+        case c.kind when 'end' then 'ACTIVE' when 'reactivate' then c.status_before end as status_before,
         case when u.status = 'ENDED' then coalesce(c.end_sent_at, case when c.ends_by_status then c.sent_at end) end
           as ended_by_us_at,
         coalesce(c.sent_at is not null

@@ -181,7 +181,7 @@ export interface OfferChangesTable {
   soldBefore: number | null;
   target: number;
   valueSent: number | null;
-  /** Other numbers that were sent before `valueSent`, the first one first. */
+  /** Other numbers that were marked as sent before `valueSent`, the first one first. */
   sentBefore: Generated<number[]>;
   attempts: Generated<number>;
   operation: string | null;

@@ -93,7 +93,7 @@ export function createTokenStore({ db, databaseUrl, encryption }: TokenStoreOpti
   async function endLoginPause(accountId: AccountId): Promise<void> {
     await db
       .updateTable('accounts')
-      .set({ pausedReason: null, pausedAt: null })
+      .set({ pausedReason: null, pausedAt: null, unopenedClass: null })
       .where('id', '=', accountId)
       .where('pausedReason', 'like', `${LOGIN_NEEDED}%`)
       .execute();

@@ -40,14 +40,18 @@ async function inSync(more: { republish?: boolean } = {}): Promise<Scene> {
   return { shop, sku, offerId };
 }
 
-/** A whole run, with what one piece on the account's offers may end. */
-async function ran({ shop }: Scene, marketplace: Partial<Marketplace> = {}): Promise<RunId> {
-  const runId = await shop.open();
-  const act = under.with({
+/** What a worker works with, where what one piece on the account's offers ends is not held. */
+function working(marketplace: Partial<Marketplace> = {}) {
+  return under.with({
     sync: { ...SYNC, guardMaxEndedPercent: 100 },
     marketplace: { ...under.services.marketplace, ...marketplace },
   });
-  const result = await driveSync(act, { accountId: shop.accountId, runId });
+}
+
+/** A whole run. */
+async function ran({ shop }: Scene, marketplace: Partial<Marketplace> = {}): Promise<RunId> {
+  const runId = await shop.open();
+  const result = await driveSync(working(marketplace), { accountId: shop.accountId, runId });
   expect(result.failure).toBeNull();
   return runId;
 }
@@ -200,7 +204,7 @@ describe('brought back before it had ended', () => {
 
   test('a zero of somebody else is theirs', async () => {
     const scene = await broughtBack();
-    await setToNothing(scene, Date.now() + 2 * MINUTE_MS);
+    await setToNothing(scene, Date.now() + 11 * MINUTE_MS);
 
     await ran(scene);
 
@@ -209,7 +213,7 @@ describe('brought back before it had ended', () => {
 
   test('what comes to its end all the same comes back', async () => {
     const scene = await broughtBack();
-    await setToNothing(scene, Date.now() + 2_000);
+    await setToNothing(scene, Date.now() + 2 * MINUTE_MS);
 
     await ran(scene);
 
@@ -232,7 +236,7 @@ describe('brought back before it had ended', () => {
     });
     const change = await changeOf(under.db, runId, scene.offerId);
     expect(change).toMatchObject({ kind: 'reactivate', zeroSentAt: expect.any(Date), sentBefore: [0] });
-    await setToNothing(scene, Date.now() + 2 * MINUTE_MS);
+    await setToNothing(scene, Date.now() + 11 * MINUTE_MS);
     await stock(under, { [scene.sku]: 5 });
 
     await ran(scene);
@@ -260,6 +264,78 @@ test.each(['lost', 'carried out'])(
     expect(await memoryOf(under.db, scene.offerId)).toMatchObject(LEFT_ALONE);
   },
 );
+
+describe('ended by us over a return of ours', () => {
+  /** Sold out ten minutes ago; then, in one change, brought back and set to 0 again, as the stock asked for. */
+  async function overReturn(zero: 'answered' | 'unheard'): Promise<Scene> {
+    const scene = await inSync();
+    const { shop, sku, offerId } = scene;
+    await under.allegro.admin.sell({ offerId, quantity: 5, lowersTruth: true });
+    await under.allegro.admin.editOffer(offerId, { status: 'ENDED', endedAt: Date.now() - 10 * MINUTE_MS });
+    await stock(under, { [sku]: 0 });
+    await ran(scene);
+    await stock(under, { [sku]: 5 });
+    const { marketplace } = under.services;
+    const runId = await shop.open();
+    const act = working({
+      async writeOffer(call, id, write) {
+        const answer = await marketplace.writeOffer(call, id, write);
+        if (write.kind === 'reactivate') {
+          await stock(under, { [sku]: 0 });
+          throw new SyncError('OutcomeUnknown', 'the answer was lost');
+        }
+        if (zero === 'unheard') throw new SyncError('WritesStopped', 'nobody goes on with it');
+        return answer;
+      },
+    });
+    await driveSync(act, { accountId: shop.accountId, runId });
+    const sent = { kind: 'end', statusBefore: 'ENDED', valueSent: 0, sentBefore: [5] };
+    expect(await changeOf(under.db, runId, offerId)).toMatchObject(sent);
+    await under.allegro.admin.editOffer(offerId, { status: 'ENDED', endedAt: Date.now() + 2_000 });
+    return scene;
+  }
+
+  test.each(['answered', 'unheard'] as const)('an offer comes back (the zero was %s)', async (zero) => {
+    const scene = await overReturn(zero);
+    await ran(scene);
+    await stock(under, { [scene.sku]: 4 });
+
+    await ran(scene);
+
+    expect(await under.allegro.admin.offer(scene.offerId)).toMatchObject({ status: 'ACTIVE', available: 4 });
+  });
+
+  test('also when the stock is back before anybody has seen it ended', async () => {
+    const scene = await overReturn('answered');
+    await stock(under, { [scene.sku]: 4 });
+
+    await ran(scene);
+
+    expect(await under.allegro.admin.offer(scene.offerId)).toMatchObject({ status: 'ACTIVE', available: 4 });
+  });
+});
+
+test('a zero that was accepted, and is carried out after the offer was seen running, is ours', async () => {
+  const scene = await inSync();
+  await stock(under, { [scene.sku]: 0 });
+  const runId = await scene.shop.scanned();
+  const { phases } = await under.act.planWrites({ runId });
+  const operation = 'https://api.example/operations/1';
+  const act = working({
+    writeOffer: () => Promise.resolve({ kind: 'accepted', operation, pollInMs: 3_600_000, traceId: null }),
+  });
+  await act.updateOfferBatch({ runId, batch: phases[0]?.batches[0] ?? 0, priority: 'scheduled' });
+  expect(await changeOf(under.db, runId, scene.offerId)).toMatchObject({ state: 'sending', operation });
+  await stock(under, { [scene.sku]: 5 });
+  await ran(scene);
+  expect(await memoryOf(under.db, scene.offerId)).toMatchObject({ bucket: 'in_sync', available: 5 });
+
+  await setToNothing(scene, Date.now() + 2_000);
+  await stock(under, { [scene.sku]: 6 });
+  await ran(scene);
+
+  expect(await under.allegro.admin.offer(scene.offerId)).toMatchObject({ status: 'ACTIVE', available: 6 });
+});
 
 test('an ending of ours that was found by reading is remembered while the listing does not show it', async () => {
   const scene = await inSync({ republish: true });
