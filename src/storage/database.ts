@@ -15,8 +15,9 @@ export interface DatabaseOptions {
 const IDLE_IN_TRANSACTION_MS = 10_000;
 
 /**
- * Where the network goes on without a word, a statement that waits for its answer fails 15 s later: after 5 s the other end
- * is asked ten times, a second apart (Node's own count), instead of after the two hours of the operating system.
+ * Where the network is gone without a word, a statement that has arrived and waits for its answer fails 15 s later: after
+ * 5 s the other end is asked ten times, a second apart (Node's own count), instead of after the two hours of the operating
+ * system. One that is sent into the silence fails when the system gives up sending it (`net.ipv4.tcp_retries2`).
  */
 export const NOTICES_SILENCE = { keepAlive: true, keepAliveInitialDelayMillis: 5_000 } as const;
 
