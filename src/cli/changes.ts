@@ -43,8 +43,9 @@ export function registerChanges(program: Command, runCommand: RunCommand): void 
     usage: 'changes',
     summary: 'list every planned, held, skipped, failed and written offer of a run, with its reason',
     details:
-      'Skipped offers that differ (excluded, quarantined, switched_off, activating) are kept with each run, and those that somebody\n' +
-      'has ended (ended_by_other) with the first that finds them so; the others are remembered for the newest run only.',
+      'Skipped offers that differ (excluded, quarantined, switched_off, activating) are kept with each run, and those\n' +
+      'that somebody has ended (ended_by_other) with the first that finds them so; the others are remembered for the\n' +
+      'newest run only.',
     options: [
       { flags: '--run <run>', description: 'a run, or the run over all accounts (required)' },
       { flags: '--account <id>', description: 'only this account' },
