@@ -2,7 +2,7 @@ import type { CrashBed } from './crash-bed.js';
 import type { Hold } from './crash-points.js';
 import type { CrashShop } from './crash-shop.js';
 import { holdStatement } from './database-hold.js';
-import type { HoldingProxy } from './holding-proxy.js';
+import type { HoldingProxy, WireHold } from './holding-proxy.js';
 
 /** A point that a worker will come to, and stand at. */
 export interface ArmedPoint {
@@ -24,32 +24,25 @@ export async function armPoint(bed: CrashBed, hold: Hold, shop: CrashShop): Prom
       };
     }
     case 'telegram':
-      if (hold.at === 'received' || hold.at === 'applied') return armMessage(bed, hold.at);
-      return armProxy(bed.telegram, { request: hold.request, at: hold.at });
+      // Before or after it has taken the message, the stand-in keeps it; the wire keeps what has not arrived on either side.
+      return hold.at === 'received' || hold.at === 'applied'
+        ? toPoint(bed.alerts.hold(hold.at))
+        : toPoint(holdOnWire(bed.telegram, { ...hold, at: hold.at }));
     case 'redis':
-      return armProxy(bed.redis, hold);
+      return toPoint(holdOnWire(bed.redis, hold));
     case 'marketplace':
       return hold.at === 'received' || hold.at === 'applied' ? armSimulator(bed, hold, shop) : armWire(bed, hold, shop);
   }
 }
 
-function armProxy(
+function holdOnWire(
   proxy: HoldingProxy,
   { request, at }: { readonly request: RegExp; readonly at: 'before' | 'answered' },
-): ArmedPoint {
-  const held = proxy.hold({ request, at: at === 'before' ? 'request' : 'answer' });
-  return {
-    isReached: () => Promise.resolve(held.isReached()),
-    release: () => {
-      held.release();
-      return Promise.resolve();
-    },
-  };
+): WireHold {
+  return proxy.hold({ request, at: at === 'before' ? 'request' : 'answer' });
 }
 
-/** The stand-in keeps the message, before or after it has taken it. */
-function armMessage({ alerts }: CrashBed, at: 'received' | 'applied'): ArmedPoint {
-  const held = alerts.hold(at);
+function toPoint(held: WireHold): ArmedPoint {
   return {
     isReached: () => Promise.resolve(held.isReached()),
     release: () => {
@@ -109,9 +102,6 @@ async function armWire(
       const answered = known.filter(({ phases }) => phases.answered > 0).length;
       return at === 'before' ? known.length === answered : answered > skip;
     },
-    release: () => {
-      held.release();
-      return Promise.resolve();
-    },
+    release: () => toPoint(held).release(),
   };
 }

@@ -56,6 +56,13 @@ async function ran({ shop }: Scene, marketplace: Partial<Marketplace> = {}): Pro
   return runId;
 }
 
+/** What one change of a run needs to be sent. */
+async function planned({ shop }: Scene) {
+  const runId = await shop.scanned();
+  const { phases } = await under.act.planWrites({ runId });
+  return { runId, batch: phases[0]?.batches[0] ?? 0, priority: 'scheduled' } as const;
+}
+
 async function setToNothing({ offerId }: Scene, endedAt = Date.now()): Promise<void> {
   await under.allegro.admin.editOffer(offerId, {
     available: 0,
@@ -318,14 +325,13 @@ describe('ended by us over a return of ours', () => {
 test('a zero that was accepted, and is carried out after the offer was seen running, is ours', async () => {
   const scene = await inSync();
   await stock(under, { [scene.sku]: 0 });
-  const runId = await scene.shop.scanned();
-  const { phases } = await under.act.planWrites({ runId });
+  const batch = await planned(scene);
   const operation = 'https://api.example/operations/1';
   const act = working({
     writeOffer: () => Promise.resolve({ kind: 'accepted', operation, pollInMs: 3_600_000, traceId: null }),
   });
-  await act.updateOfferBatch({ runId, batch: phases[0]?.batches[0] ?? 0, priority: 'scheduled' });
-  expect(await changeOf(under.db, runId, scene.offerId)).toMatchObject({ state: 'sending', operation });
+  await act.updateOfferBatch(batch);
+  expect(await changeOf(under.db, batch.runId, scene.offerId)).toMatchObject({ state: 'sending', operation });
   await stock(under, { [scene.sku]: 5 });
   await ran(scene);
   expect(await memoryOf(under.db, scene.offerId)).toMatchObject({ bucket: 'in_sync', available: 5 });
@@ -342,18 +348,14 @@ test('an ending of ours that was found by reading is remembered while the listin
   await stock(under, { [scene.sku]: 0 });
   const { marketplace } = under.services;
   await under.allegro.admin.freezeOffer(scene.offerId);
-  const runId = await scene.shop.scanned();
-  const { phases } = await under.act.planWrites({ runId });
-  const unheard = under.with({
-    marketplace: {
-      ...marketplace,
-      async writeOffer(...args) {
-        await marketplace.writeOffer(...args);
-        throw new SyncError('OutcomeUnknown', 'the answer was lost');
-      },
+  const batch = await planned(scene);
+  const unheard = working({
+    async writeOffer(...args) {
+      await marketplace.writeOffer(...args);
+      throw new SyncError('OutcomeUnknown', 'the answer was lost');
     },
   });
-  await unheard.updateOfferBatch({ runId, batch: phases[0]?.batches[0] ?? 0, priority: 'scheduled' });
+  await unheard.updateOfferBatch(batch);
   await ran(scene);
   expect(await memoryOf(under.db, scene.offerId)).toMatchObject({ endedByUsAt: expect.any(Date) });
   // The listing still shows it running.
@@ -369,14 +371,13 @@ test('an ending of ours that was found by reading is remembered while the listin
 test('a zero that comes between the scan and the send is not taken back either', async () => {
   const scene = await inSync();
   await stock(under, { [scene.sku]: 0 });
-  const runId = await scene.shop.scanned();
-  const { phases } = await under.act.planWrites({ runId });
+  const batch = await planned(scene);
   await setToNothing(scene);
   await stock(under, { [scene.sku]: 6 });
 
-  await under.act.updateOfferBatch({ runId, batch: phases[0]?.batches[0] ?? 0, priority: 'scheduled' });
+  await under.act.updateOfferBatch(batch);
 
-  expect(await changeOf(under.db, runId, scene.offerId)).toMatchObject({
+  expect(await changeOf(under.db, batch.runId, scene.offerId)).toMatchObject({
     state: 'superseded',
     reason: 'skipped:ended_by_other',
   });
